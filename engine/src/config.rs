@@ -1,0 +1,201 @@
+//! The decision part of a site's configuration, as written: offers in a group tree, rules, placements, goals, arms, model.
+//!
+//! This is the wire form; [`crate::Policy::compile`] turns a valid one into what [`crate::decide`] runs on.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// All that decides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Config {
+    /// The facts that rules and models may use.
+    pub attributes: Vec<Attribute>,
+    /// Stages after the impression, in order; the first must be `click`.
+    pub stages: Vec<Stage>,
+    /// Goals weighed against each other.
+    pub kpis: Vec<Kpi>,
+    /// The group tree.
+    pub groups: Vec<Group>,
+    /// The offers, in the order that the control group sees.
+    pub offers: Vec<Offer>,
+    /// The slots that can be filled.
+    pub placements: Vec<Placement>,
+    /// Shares of visitors by arm.
+    #[serde(default)]
+    pub arms: Arms,
+    /// How the models learn.
+    #[serde(default)]
+    pub model: Model,
+}
+
+/// One fact about a visitor or a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attribute {
+    /// Its name in rules and in requests.
+    pub name: String,
+    /// Its type; a value of another type counts as missing.
+    #[serde(rename = "type")]
+    pub kind: AttributeKind,
+    /// Inner edges of the bins into which a number falls for the models, ascending.
+    #[serde(default)]
+    pub bins: Vec<f64>,
+    /// Which source may give it; a fact from another source is not believed.
+    pub source: Source,
+    /// Whether the models use it (rules always may).
+    #[serde(default = "yes")]
+    pub learn: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Types of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttributeKind {
+    /// One of few words.
+    Text,
+    /// A finite number.
+    Number,
+    /// Yes or no.
+    Bool,
+    /// Several words, such as the products held.
+    Set,
+}
+
+/// Where facts come from. Facts from `behaviour`, `profile` and `identity` need the visitor's consent to personalization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The page and the request.
+    Context,
+    /// What the visitor did before.
+    Behaviour,
+    /// What is stored about the customer.
+    Profile,
+    /// What the site's server vouches for.
+    Identity,
+}
+
+/// A stage of the funnel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stage {
+    /// Its name in events.
+    pub id: String,
+    /// Rate expected before anything is known, as a probability given the stage before; 0.02 when absent.
+    #[serde(default)]
+    pub prior_rate: Option<f64>,
+}
+
+/// A goal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Kpi {
+    /// Its name in offers' values.
+    pub id: String,
+    /// Its weight in the score.
+    pub weight: f64,
+}
+
+/// A node of the group tree.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Group {
+    /// Its id.
+    pub id: String,
+    /// The group above it, if any.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// Who is eligible for anything in it, ANDed with the groups above.
+    #[serde(default)]
+    pub rule: Option<serde_json::Value>,
+}
+
+/// Something that can be offered (RTD's choice).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Offer {
+    /// Its id.
+    pub id: String,
+    /// The group it belongs to.
+    pub group: String,
+    /// Who is eligible, ANDed with its groups' rules.
+    #[serde(default)]
+    pub rule: Option<serde_json::Value>,
+    /// What reaching a stage is worth, by KPI and stage; costs are negative.
+    #[serde(default)]
+    pub values: BTreeMap<String, BTreeMap<String, f64>>,
+    /// A marketer's factor on the score.
+    #[serde(default = "one")]
+    pub lever: f64,
+    /// First moment at which it may be shown, in milliseconds since 1970.
+    #[serde(default)]
+    pub starts_at: Option<u64>,
+    /// First moment at which it may no longer be shown, in milliseconds since 1970.
+    #[serde(default)]
+    pub ends_at: Option<u64>,
+    /// Channels on which it may be offered; all when empty.
+    #[serde(default)]
+    pub channels: Vec<String>,
+    /// Days during which a visitor who dismissed it is spared.
+    #[serde(default = "month")]
+    pub rest_after_dismiss_days: u32,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn month() -> u32 {
+    30
+}
+
+/// A slot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Placement {
+    /// Its id on the pages.
+    pub id: String,
+    /// Offers shown at most.
+    #[serde(default = "single")]
+    pub count: u32,
+    /// Groups whose offers may stand here, with the groups below them; all when empty.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+fn single() -> u32 {
+    1
+}
+
+/// Shares of visitors; the rest goes to the model.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Arms {
+    /// Share of the hold-out, 0 to 1.
+    pub control: f64,
+    /// Share of the explorers, 0 to 1.
+    pub explore: f64,
+    /// Days for which a visitor stays in an arm.
+    pub period_days: u32,
+}
+
+impl Default for Arms {
+    fn default() -> Self {
+        Self { control: 0.1, explore: 0.05, period_days: 28 }
+    }
+}
+
+/// How the models learn.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Model {
+    /// Days after which an observation counts half; none: never forget.
+    pub half_life_days: Option<f64>,
+    /// Width of the sampling: 0 is greedy, 1 is full Thompson sampling.
+    pub exploration: f64,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self { half_life_days: Some(30.0), exploration: 0.25 }
+    }
+}

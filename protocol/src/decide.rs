@@ -1,0 +1,152 @@
+//! `POST /v1/decide`: which offers should this visitor see in these placements.
+
+use std::collections::BTreeMap;
+
+use portico_engine::{Arm, PlacementTrace};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::content::{Layout, OfferContent};
+
+/// The question. Unknown fields are ignored.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DecideRequest {
+    /// The publishable key of the site or of a partner.
+    pub site: String,
+    /// The visitor token of an earlier answer.
+    #[serde(default)]
+    pub visitor: Option<String>,
+    /// A JWT signed by the site's server for its logged-in user.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// Customer id, accepted only with a secret key.
+    #[serde(default)]
+    pub customer: Option<String>,
+    /// The channel that asks.
+    #[serde(default = "web")]
+    pub channel: String,
+    /// BCP 47 tag of the language wanted.
+    #[serde(default = "english")]
+    pub locale: String,
+    /// The page that asks.
+    #[serde(default)]
+    pub page: Page,
+    /// Facts that the page knows: text, numbers, booleans, or lists of text.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub context: BTreeMap<String, serde_json::Value>,
+    /// The slots to fill, in order of importance.
+    pub placements: Vec<PlacementRequest>,
+    /// What the visitor has agreed to; without it, nothing.
+    #[serde(default)]
+    pub consent: Consent,
+    /// Ask for the trace (secret key or console session only).
+    #[serde(default)]
+    pub explain: bool,
+    /// Ask for painted HTML beside the content.
+    #[serde(default)]
+    pub html: bool,
+}
+
+fn web() -> String {
+    "web".to_owned()
+}
+
+fn english() -> String {
+    "en".to_owned()
+}
+
+/// The page on which the placements stand.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct Page {
+    /// Its address.
+    #[serde(default)]
+    pub url: String,
+    /// Where the visitor came from.
+    #[serde(default)]
+    pub referrer: String,
+    /// Its title.
+    #[serde(default)]
+    pub title: String,
+}
+
+/// One slot to fill.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PlacementRequest {
+    /// The placement's id in the site's configuration.
+    pub id: String,
+    /// How many offers at most; the configuration's count when absent.
+    #[serde(default)]
+    pub count: Option<u32>,
+}
+
+/// What a visitor has agreed to, by purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Consent {
+    /// Their visits may be counted as theirs.
+    #[serde(default)]
+    pub analytics: bool,
+    /// Offers may follow from who they are and what they did before.
+    #[serde(default)]
+    pub personalization: bool,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DecideResponse {
+    /// To be sent with the next request; `null` when nothing may be kept.
+    pub visitor: Option<String>,
+    /// The decision's id.
+    pub decision: String,
+    /// Version of the configuration that decided.
+    pub config: u64,
+    /// Version of the model that decided.
+    pub model: u64,
+    /// One entry for each placement asked for, in the same order.
+    pub placements: Vec<PlacementResponse>,
+    /// The style sheet of the painted HTML, when HTML was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub style: Option<String>,
+    /// How each offer fared, when asked for and allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub trace: Option<Vec<PlacementTrace>>,
+}
+
+/// One filled slot, or the reason why it is empty.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PlacementResponse {
+    /// The placement's id as asked for.
+    pub id: String,
+    /// Who chose: the model, the explorer or the control group's fixed order.
+    #[schema(value_type = Option<String>)]
+    pub arm: Option<Arm>,
+    /// Why there are no offers: `unknown_placement` or `nothing_eligible`.
+    pub reason: Option<String>,
+    /// How the offers are arranged.
+    pub layout: Layout,
+    /// The painted offers, when HTML was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+    /// The offers in rank order.
+    pub offers: Vec<OfferResponse>,
+}
+
+/// One chosen offer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct OfferResponse {
+    /// The offer's id.
+    pub offer: String,
+    /// 1 for the first.
+    pub rank: u32,
+    /// Expected value in units of the weighed KPIs; `null` where no model chose.
+    pub score: Option<f64>,
+    /// Probability with which this offer was put here, where it is known exactly.
+    pub propensity: Option<f64>,
+    /// The sealed record of this decision.
+    pub token: String,
+    /// The link that counts the click and leads to the offer's target.
+    pub href: String,
+    /// Words and picture.
+    pub content: OfferContent,
+}
