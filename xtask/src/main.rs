@@ -1,1 +1,43 @@
-fn main() {}
+//! The project's task runner, the same at a desk and in CI. `cargo xtask --help` lists the tasks.
+
+mod build;
+mod command;
+mod places;
+mod setup;
+mod step;
+mod versions;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use places::Places;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Portico's task runner")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install the tools that the other tasks need (they do it themselves; this is for doing it ahead).
+    Setup {
+        /// Also what only tests need: Chromium, its driver, cargo-deny.
+        #[arg(long)]
+        tests: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    let places = Places::find()?;
+    match Arguments::parse().task {
+        Task::Setup { tests } => {
+            let build = setup::for_builds(&places)?;
+            if tests {
+                setup::for_tests(&places, &build)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Every version of a tool that set-up installs, in this one file.
+//!
+//! npm tools are the exception: `package.json` and `package-lock.json` at the root pin them, with checksums.
+
+/// Same as the `wasm-bindgen` crate in `Cargo.lock`: its glue format has no compatibility between versions.
+pub(crate) const WASM_BINDGEN: &str = "0.2.130";
+
+/// Same as the `worker` crate in `Cargo.lock`, with which it shares the format of the worker's shim.
+pub(crate) const WORKER_BUILD: &str = "0.8.7";
+
+/// Checks licences, sources and banned crates.
+pub(crate) const CARGO_DENY: &str = "0.20.2";
+
+/// The oldest Node that the npm tools run on.
+pub(crate) const NODE_MAJOR_MIN: u32 = 20;
+
+/// The target of everything that runs in a browser or in workerd.
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The version that `Cargo.lock` holds for a package, `None` if absent.
+    fn locked(lock: &str, package: &str) -> Option<String> {
+        let entry = format!("name = \"{package}\"");
+        let mut lines = lock.lines().skip_while(|line| *line != entry);
+        lines.next()?;
+        let version = lines.next()?.strip_prefix("version = \"")?;
+        Some(version.trim_end_matches('"').to_owned())
+    }
+
+    #[test]
+    fn locked_reads_the_line_after_the_name() {
+        let lock = "[[package]]\nname = \"a\"\nversion = \"1.2.3\"\n";
+        assert_eq!(locked(lock, "a").as_deref(), Some("1.2.3"));
+        assert_eq!(locked(lock, "b"), None);
+    }
+
+    #[test]
+    fn tools_match_the_crates_in_the_lock_file() {
+        let lock = include_str!("../../Cargo.lock");
+        for (package, tool) in [("wasm-bindgen", WASM_BINDGEN), ("worker", WORKER_BUILD)] {
+            // A package that no member uses yet is not in the lock file.
+            if let Some(version) = locked(lock, package) {
+                assert_eq!(
+                    version, tool,
+                    "{package} in Cargo.lock differs from versions.rs"
+                );
+            }
+        }
+    }
+}
