@@ -4,8 +4,26 @@
 //! question gets the same answer, byte for byte, natively and in WebAssembly.
 
 pub mod config;
+mod decide;
+mod facts;
+mod features;
+mod learn;
+mod model;
+mod policy;
+mod random;
+mod rule;
+mod tally;
 mod trace;
 
+pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, decide, explain};
+pub use facts::{Facts, Value};
+pub use features::Feature;
+pub use learn::{ByArm, Learner, Observation, Place, Progress, Step};
+pub use model::{DecodeError, Model};
+pub use policy::{ConfigError, Policy};
+pub use random::{Seed, keyed_hash};
+pub use rule::{Rule, RuleError, Truth};
+pub use tally::{Counts, CurveBucket, CurvePoint, Tally};
 pub use trace::{Driver, Exclusion, OfferTrace, PlacementTrace, StageTrace};
 
 use serde::{Deserialize, Serialize};

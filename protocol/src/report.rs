@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use portico_engine::{Arm, PlacementTrace};
+pub use portico_engine::{Counts, CurveBucket, CurvePoint};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,6 +29,7 @@ pub struct LiveReport {
     /// Stages of the site's funnel after the impression, in order; the first is `click`.
     pub stages: Vec<String>,
     /// The learning curve: consecutive buckets of impressions in the ledger's order, oldest first.
+    #[schema(value_type = Vec<Object>)]
     pub curve: Vec<CurveBucket>,
     /// A sample of the newest decisions, newest first.
     pub decisions: Vec<DecisionSample>,
@@ -56,40 +58,6 @@ pub struct OfferReport {
     /// Counts by arm: `model`, `explore`, `control`.
     #[schema(value_type = Object)]
     pub arms: BTreeMap<Arm, Counts>,
-}
-
-/// Counts of one offer in one arm.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Counts {
-    /// Impressions.
-    pub impressions: u64,
-    /// Dismissals.
-    pub dismissals: u64,
-    /// Responses by stage: `click`, then the site's later stages.
-    pub stages: BTreeMap<String, u64>,
-}
-
-/// A stretch of the learning curve.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-pub struct CurveBucket {
-    /// Number of the first impression in it, counted over all arms from 0.
-    pub from: u64,
-    /// One past the last.
-    pub to: u64,
-    /// Impressions and value by arm.
-    #[schema(value_type = Object)]
-    pub arms: BTreeMap<Arm, CurvePoint>,
-}
-
-/// One arm's part of a stretch.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
-pub struct CurvePoint {
-    /// Impressions.
-    pub impressions: u64,
-    /// Clicks on these impressions.
-    pub clicks: u64,
-    /// Value of everything these impressions led to, in units of the weighed KPIs.
-    pub value: f64,
 }
 
 /// One sampled decision.

@@ -1,0 +1,386 @@
+//! A configuration compiled for deciding: names become indexes, rules become trees over slots.
+//!
+//! Compiling never fails as a whole. What is wrong is listed, and the offers that depend on it are off: a
+//! publisher refuses a configuration with errors, and one that gets past it still decides with the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{Arms, Attribute, Config, Model, Source};
+use crate::facts::{Facts, Value};
+use crate::random::name_hash;
+use crate::rule::Rule;
+
+/// One thing wrong in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// JSON pointer inside the configuration.
+    pub pointer: String,
+    /// What is wrong, in words.
+    pub detail: String,
+}
+
+/// A compiled configuration.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) stages: Vec<StagePolicy>,
+    pub(crate) kpis: Vec<KpiPolicy>,
+    pub(crate) groups: Vec<GroupPolicy>,
+    pub(crate) offers: Vec<OfferPolicy>,
+    pub(crate) placements: Vec<PlacementPolicy>,
+    pub(crate) arms: Arms,
+    pub(crate) model: Model,
+    by_id: BTreeMap<String, usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct StagePolicy {
+    pub(crate) id: String,
+    /// Logit of the rate expected before anything is known.
+    pub(crate) offset: f64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct KpiPolicy {
+    pub(crate) id: String,
+    pub(crate) weight: f64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct GroupPolicy {
+    pub(crate) id: String,
+    pub(crate) key: u64,
+    pub(crate) rule: Option<Rule>,
+    /// This group and those above it, nearest first; empty when the tree is broken here.
+    chain: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct OfferPolicy {
+    pub(crate) id: String,
+    pub(crate) key: u64,
+    pub(crate) group: usize,
+    /// The offer's group and those above it, nearest first.
+    pub(crate) chain: Vec<usize>,
+    pub(crate) rule: Option<Rule>,
+    /// Value by KPI, then by stage.
+    pub(crate) values: Vec<Vec<f64>>,
+    pub(crate) lever: f64,
+    pub(crate) starts_at: u64,
+    pub(crate) ends_at: u64,
+    pub(crate) channels: Vec<String>,
+    pub(crate) rest_ms: u64,
+    /// What is wrong with it; such an offer is never eligible.
+    pub(crate) broken: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PlacementPolicy {
+    pub(crate) id: String,
+    pub(crate) count: u32,
+    pub(crate) offers: Vec<usize>,
+}
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+impl Policy {
+    /// Checks and compiles a configuration, listing everything that is wrong with it.
+    #[must_use]
+    pub fn compile(config: &Config) -> (Self, Vec<ConfigError>) {
+        let mut errors = Errors::default();
+        errors.unique("attributes", config.attributes.iter().map(|attribute| &attribute.name));
+        errors.unique("stages", config.stages.iter().map(|stage| &stage.id));
+        errors.unique("kpis", config.kpis.iter().map(|kpi| &kpi.id));
+        errors.unique("groups", config.groups.iter().map(|group| &group.id));
+        errors.unique("offers", config.offers.iter().map(|offer| &offer.id));
+        errors.unique("placements", config.placements.iter().map(|placement| &placement.id));
+
+        for (index, attribute) in config.attributes.iter().enumerate() {
+            let ascending = attribute.bins.windows(2).all(|pair| matches!(pair, [low, high] if low < high));
+            if !ascending || attribute.bins.iter().any(|edge| !edge.is_finite()) {
+                errors.add(format!("/attributes/{index}/bins"), "bin edges must be finite and ascending");
+            }
+        }
+        let stages = compile_stages(config, &mut errors);
+        let kpis = config
+            .kpis
+            .iter()
+            .enumerate()
+            .map(|(index, kpi)| {
+                let weight = errors.finite(format!("/kpis/{index}/weight"), kpi.weight);
+                KpiPolicy { id: kpi.id.clone(), weight }
+            })
+            .collect::<Vec<_>>();
+        let groups = compile_groups(config, &mut errors);
+        let offers = compile_offers(config, &stages, &kpis, &groups, &mut errors);
+        let placements = compile_placements(config, &groups, &offers, &mut errors);
+        let arms = config.arms;
+        for (name, share) in [("control", arms.control), ("explore", arms.explore)] {
+            if !(0.0..=1.0).contains(&share) {
+                errors.add(format!("/arms/{name}"), "a share is between 0 and 1");
+            }
+        }
+        if arms.control + arms.explore > 1.0 {
+            errors.add("/arms".to_owned(), "control and explore together exceed 1");
+        }
+        if arms.period_days == 0 {
+            errors.add("/arms/period_days".to_owned(), "a period lasts at least one day");
+        }
+        let model = config.model;
+        if !(0.0..=10.0).contains(&model.exploration) {
+            errors.add("/model/exploration".to_owned(), "exploration is between 0 and 10");
+        }
+        if model.half_life_days.is_some_and(|days| !days.is_finite() || days <= 0.0) {
+            errors.add("/model/half_life_days".to_owned(), "a half-life is positive");
+        }
+        let by_id = offers.iter().enumerate().map(|(index, offer)| (offer.id.clone(), index)).collect();
+        let attributes = config.attributes.clone();
+        (Self { attributes, stages, kpis, groups, offers, placements, arms, model, by_id }, errors.list)
+    }
+
+    /// The facts in slot order: each attribute from the source that may give it.
+    #[must_use]
+    pub fn slots(&self, facts: &Facts) -> Vec<Value> {
+        self.attributes
+            .iter()
+            .map(|attribute| {
+                facts
+                    .get(attribute.source, &attribute.name)
+                    .map_or(Value::Missing, |json| Value::from_json(attribute.kind, json))
+            })
+            .collect()
+    }
+
+    /// Names of the attributes that a source may give.
+    pub fn attributes_from(&self, source: Source) -> impl Iterator<Item = &str> {
+        self.attributes
+            .iter()
+            .filter(move |attribute| attribute.source == source)
+            .map(|attribute| attribute.name.as_str())
+    }
+
+    /// Ids of the offers in configured order, each with its group's id.
+    pub fn offers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.offers.iter().map(|offer| {
+            let group = self.groups.get(offer.group).map_or("", |group| group.id.as_str());
+            (offer.id.as_str(), group)
+        })
+    }
+
+    /// Ids of the stages in order.
+    pub fn stages(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().map(|stage| stage.id.as_str())
+    }
+
+    /// The index of a stage by its id.
+    #[must_use]
+    pub fn stage(&self, id: &str) -> Option<usize> {
+        self.stages.iter().position(|stage| stage.id == id)
+    }
+
+    pub(crate) fn offer(&self, id: &str) -> Option<&OfferPolicy> {
+        self.offers.get(*self.by_id.get(id)?)
+    }
+
+    /// What reaching a stage of an offer is worth, in units of the weighed KPIs.
+    #[must_use]
+    pub fn stage_value(&self, offer: &str, stage: usize) -> f64 {
+        self.offer(offer).map_or(0.0, |offer| {
+            self.kpis
+                .iter()
+                .zip(&offer.values)
+                .map(|(kpi, values)| kpi.weight * values.get(stage).copied().unwrap_or(0.0))
+                .sum()
+        })
+    }
+}
+
+fn compile_stages(config: &Config, errors: &mut Errors) -> Vec<StagePolicy> {
+    if config.stages.first().is_none_or(|stage| stage.id != "click") {
+        errors.add("/stages/0/id".to_owned(), "the first stage is `click`");
+    }
+    if config.stages.len() > 8 {
+        errors.add("/stages".to_owned(), "at most 8 stages");
+    }
+    config
+        .stages
+        .iter()
+        .take(8)
+        .enumerate()
+        .map(|(index, stage)| {
+            let rate = stage.prior_rate.unwrap_or(0.02);
+            if !(rate > 0.0 && rate < 1.0) {
+                errors.add(format!("/stages/{index}/prior_rate"), "a rate is above 0 and below 1");
+            }
+            let rate = if rate > 0.0 && rate < 1.0 { rate } else { 0.02 };
+            StagePolicy { id: stage.id.clone(), offset: libm::log(rate / (1.0 - rate)) }
+        })
+        .collect()
+}
+
+fn compile_groups(config: &Config, errors: &mut Errors) -> Vec<GroupPolicy> {
+    let find = |id: &str| config.groups.iter().position(|group| group.id == id);
+    config
+        .groups
+        .iter()
+        .enumerate()
+        .map(|(index, group)| {
+            let mut chain = vec![index];
+            let mut parent = group.parent.as_deref();
+            while let Some(id) = parent {
+                match find(id).filter(|above| !chain.contains(above)) {
+                    Some(above) => {
+                        chain.push(above);
+                        parent = config.groups.get(above).and_then(|group| group.parent.as_deref());
+                    }
+                    None => {
+                        errors.add(format!("/groups/{index}/parent"), &format!("`{id}` is unknown or makes a circle"));
+                        chain.clear();
+                        break;
+                    }
+                }
+            }
+            let rule = errors.rule(format!("/groups/{index}/rule"), group.rule.as_ref(), &config.attributes);
+            if rule.is_err() {
+                chain.clear();
+            }
+            let key = name_hash(&[b"group", group.id.as_bytes()]);
+            GroupPolicy { id: group.id.clone(), key, rule: rule.unwrap_or(None), chain }
+        })
+        .collect()
+}
+
+fn compile_offers(
+    config: &Config,
+    stages: &[StagePolicy],
+    kpis: &[KpiPolicy],
+    groups: &[GroupPolicy],
+    errors: &mut Errors,
+) -> Vec<OfferPolicy> {
+    let compile = |(index, offer): (usize, &crate::config::Offer)| {
+        let before = errors.list.len();
+        let at = |field: &str| format!("/offers/{index}/{field}");
+        let group = groups.iter().position(|group| group.id == offer.group);
+        // A broken group anywhere above switches off what stands below it.
+        let chain = group.and_then(|group| groups.get(group)).map_or(Vec::new(), |group| group.chain.clone());
+        let sound = !chain.is_empty()
+            && chain.iter().all(|above| groups.get(*above).is_some_and(|group| !group.chain.is_empty()));
+        let mut broken = (!sound).then(|| format!("its group `{}` is unknown or broken", offer.group));
+        if group.is_none() {
+            errors.add(at("group"), &format!("unknown group `{}`", offer.group));
+        }
+        let rule = errors.rule(at("rule"), offer.rule.as_ref(), &config.attributes).unwrap_or(None);
+        for (kpi, values) in &offer.values {
+            if !kpis.iter().any(|known| known.id == *kpi) {
+                errors.add(at(&format!("values/{kpi}")), "no such KPI");
+            }
+            for stage in values.keys().filter(|stage| !stages.iter().any(|known| known.id == **stage)) {
+                errors.add(at(&format!("values/{kpi}/{stage}")), "no such stage");
+            }
+        }
+        let values = kpis
+            .iter()
+            .map(|kpi| {
+                let given = offer.values.get(&kpi.id);
+                let value =
+                    |stage: &StagePolicy| given.and_then(|values| values.get(&stage.id)).copied().unwrap_or(0.0);
+                stages
+                    .iter()
+                    .map(|stage| errors.finite(at(&format!("values/{}/{}", kpi.id, stage.id)), value(stage)))
+                    .collect()
+            })
+            .collect();
+        let lever = errors.finite(at("lever"), offer.lever);
+        if lever < 0.0 {
+            errors.add(at("lever"), "a lever is not negative");
+        }
+        if broken.is_none() {
+            broken = errors.list.get(before).map(|error| format!("{}: {}", error.pointer, error.detail));
+        }
+        OfferPolicy {
+            id: offer.id.clone(),
+            key: name_hash(&[b"offer", offer.id.as_bytes()]),
+            group: group.unwrap_or(usize::MAX),
+            chain,
+            rule,
+            values,
+            lever,
+            starts_at: offer.starts_at.unwrap_or(0),
+            ends_at: offer.ends_at.unwrap_or(u64::MAX),
+            channels: offer.channels.clone(),
+            rest_ms: u64::from(offer.rest_after_dismiss_days) * DAY_MS,
+            broken,
+        }
+    };
+    config.offers.iter().enumerate().map(compile).collect()
+}
+
+fn compile_placements(
+    config: &Config,
+    groups: &[GroupPolicy],
+    offers: &[OfferPolicy],
+    errors: &mut Errors,
+) -> Vec<PlacementPolicy> {
+    let compile = |(index, placement): (usize, &crate::config::Placement)| {
+        if placement.count == 0 {
+            errors.add(format!("/placements/{index}/count"), "a placement shows at least one offer");
+        }
+        let mut wanted = BTreeSet::new();
+        for (position, id) in placement.groups.iter().enumerate() {
+            match groups.iter().position(|group| group.id == *id) {
+                Some(group) => {
+                    wanted.insert(group);
+                }
+                None => errors.add(format!("/placements/{index}/groups/{position}"), &format!("unknown group `{id}`")),
+            }
+        }
+        let fits =
+            |offer: &OfferPolicy| placement.groups.is_empty() || offer.chain.iter().any(|group| wanted.contains(group));
+        let offers = offers.iter().enumerate().filter(|(_, offer)| fits(offer)).map(|(at, _)| at).collect();
+        PlacementPolicy { id: placement.id.clone(), count: placement.count, offers }
+    };
+    config.placements.iter().enumerate().map(compile).collect()
+}
+
+#[derive(Default)]
+struct Errors {
+    list: Vec<ConfigError>,
+}
+
+impl Errors {
+    fn add(&mut self, pointer: String, detail: &str) {
+        self.list.push(ConfigError { pointer, detail: detail.to_owned() });
+    }
+
+    fn unique<'a>(&mut self, list: &str, ids: impl Iterator<Item = &'a String>) {
+        let mut seen = BTreeSet::new();
+        for (index, id) in ids.enumerate() {
+            if id.is_empty() || id.len() > 128 {
+                self.add(format!("/{list}/{index}"), "an id has 1 to 128 bytes");
+            }
+            if !seen.insert(id) {
+                self.add(format!("/{list}/{index}"), &format!("`{id}` stands twice"));
+            }
+        }
+    }
+
+    fn finite(&mut self, pointer: String, number: f64) -> f64 {
+        if number.is_finite() {
+            return number;
+        }
+        self.add(pointer, "a finite number is needed");
+        0.0
+    }
+
+    /// `Err` when there is a rule that does not compile.
+    fn rule(
+        &mut self,
+        pointer: String,
+        rule: Option<&serde_json::Value>,
+        attributes: &[Attribute],
+    ) -> Result<Option<Rule>, ()> {
+        rule.map(|rule| Rule::compile(rule, attributes)).transpose().map_err(|error| {
+            self.add(pointer + &error.pointer, &error.detail);
+        })
+    }
+}
