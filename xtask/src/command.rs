@@ -40,51 +40,30 @@ pub(crate) fn foreign_toolchain(program: impl AsRef<OsStr>) -> Command {
 
 fn describes_package(name: &str) -> bool {
     const PREFIXES: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
-    const NAMES: [&str; 4] = [
-        "CARGO_CRATE_NAME",
-        "CARGO_PRIMARY_PACKAGE",
-        "OUT_DIR",
-        "RUST_RECURSION_COUNT",
-    ];
+    const NAMES: [&str; 4] = ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR", "RUST_RECURSION_COUNT"];
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }
 
 fn chooses_toolchain(name: &str) -> bool {
     // `RUSTFLAGS` would replace the flags that .cargo/config.toml sets for the target.
-    const NAMES: [&str; 7] = [
-        "CARGO",
-        "RUSTUP_TOOLCHAIN",
-        "RUSTC",
-        "RUSTDOC",
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "LD_LIBRARY_PATH",
-    ];
+    const NAMES: [&str; 7] =
+        ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "LD_LIBRARY_PATH"];
     NAMES.contains(&name) || name.starts_with("RUSTC_")
 }
 
 /// What a command prints, trimmed; an error if it cannot start or fails.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = crate::step::display(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start `{shown}`"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{shown}`"))?;
     if !output.status.success() {
-        bail!(
-            "`{shown}` ended with {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("`{shown}` ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The program of this name in PATH.
 pub(crate) fn which(name: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 #[cfg(test)]
@@ -94,11 +73,7 @@ mod tests {
     #[test]
     fn package_description_and_toolchain_choice_are_told_apart() {
         let check = |name: &str, package: bool, toolchain: bool| {
-            assert_eq!(
-                (describes_package(name), chooses_toolchain(name)),
-                (package, toolchain),
-                "{name}"
-            );
+            assert_eq!((describes_package(name), chooses_toolchain(name)), (package, toolchain), "{name}");
         };
         check("CARGO_PKG_NAME", true, false);
         check("CARGO_MANIFEST_DIR", true, false);

@@ -27,6 +27,12 @@ enum Task {
         #[arg(long)]
         tests: bool,
     },
+    /// Build the worker, the widget with its loader, and the console into `dist/`.
+    Build {
+        /// One part alone.
+        #[arg(long, value_enum)]
+        only: Option<build::Part>,
+    },
 }
 
 fn main() -> Result<()> {
@@ -38,6 +44,7 @@ fn main() -> Result<()> {
                 setup::for_tests(&places, &build)?;
             }
         }
+        Task::Build { only } => build::run(&places, &setup::for_builds(&places)?, only)?,
     }
     Ok(())
 }

@@ -23,14 +23,10 @@ impl Places {
             .parent()
             .context("xtask stands in a folder of the checkout")?
             .to_owned();
-        let cache = cache_home(
-            std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from),
-            std::env::home_dir(),
-        )
-        .context("neither XDG_CACHE_HOME nor HOME is set; set one of them to an absolute path")?
-        .join("portico");
-        std::fs::create_dir_all(&cache)
-            .with_context(|| format!("cannot create {}", cache.display()))?;
+        let cache = cache_home(std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from), std::env::home_dir())
+            .context("neither XDG_CACHE_HOME nor HOME is set; set one of them to an absolute path")?
+            .join("portico");
+        std::fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
         Ok(Self { root, cache })
     }
 
@@ -59,24 +55,13 @@ impl Places {
 
 /// `XDG_CACHE_HOME` counts only when absolute (XDG Base Directory specification).
 fn cache_home(xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
-    xdg.filter(|path| path.is_absolute()).or_else(|| {
-        home.filter(|path| path.is_absolute())
-            .map(|home| home.join(".cache"))
-    })
+    xdg.filter(|path| path.is_absolute())
+        .or_else(|| home.filter(|path| path.is_absolute()).map(|home| home.join(".cache")))
 }
 
 /// A version as part of a folder name: Debian's contain `~`, `+` and `:`, which shells and PATH dislike.
 pub(crate) fn folder_name(version: &str) -> String {
-    version
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
+    version.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).collect()
 }
 
 #[cfg(test)]
@@ -86,10 +71,7 @@ mod tests {
     #[test]
     fn cache_home_follows_xdg() {
         let check = |xdg: Option<&str>, home: Option<&str>, expect: Option<&str>| {
-            assert_eq!(
-                cache_home(xdg.map(PathBuf::from), home.map(PathBuf::from)),
-                expect.map(PathBuf::from)
-            );
+            assert_eq!(cache_home(xdg.map(PathBuf::from), home.map(PathBuf::from)), expect.map(PathBuf::from));
         };
         check(Some("/x"), Some("/h"), Some("/x"));
         check(Some("relative"), Some("/h"), Some("/h/.cache"));
@@ -99,10 +81,7 @@ mod tests {
 
     #[test]
     fn folder_names_are_safe_in_path_lists() {
-        assert_eq!(
-            folder_name("1.96.0+dfsg1-1~deb12u2"),
-            "1.96.0_dfsg1-1_deb12u2"
-        );
+        assert_eq!(folder_name("1.96.0+dfsg1-1~deb12u2"), "1.96.0_dfsg1-1_deb12u2");
         assert_eq!(folder_name("1:14.0"), "1_14.0");
     }
 }

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::places::{Places, folder_name};
 
 /// As many last lines of a failed tool are shown as usually hold the cause; the whole output is in the log file.
-const TAIL_LINES: usize = 30;
+const TAIL_LINES: usize = 60;
 /// Longer lines would wrap, and a wrapped spinner line cannot be redrawn in place.
 const MESSAGE_CHARS: usize = 70;
 
@@ -39,30 +39,15 @@ pub(crate) struct Step {
 }
 
 /// Runs `work` as a step named `name`, and prints its outcome and duration.
-pub(crate) fn step<T>(
-    places: &Places,
-    name: &str,
-    work: impl FnOnce(&Step) -> Result<(T, Done)>,
-) -> Result<T> {
-    let bar = if std::io::stderr().is_terminal() {
-        ProgressBar::new_spinner()
-    } else {
-        ProgressBar::hidden()
-    };
-    if let Ok(style) =
-        ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}  {wide_msg:.dim}")
-    {
+pub(crate) fn step<T>(places: &Places, name: &str, work: impl FnOnce(&Step) -> Result<(T, Done)>) -> Result<T> {
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}  {wide_msg:.dim}") {
         bar.set_style(style);
     }
     bar.set_prefix(name.to_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     let log = places.logs().join(format!("{}.log", folder_name(name)));
-    let step = Step {
-        name: name.to_owned(),
-        started: Instant::now(),
-        bar,
-        log,
-    };
+    let step = Step { name: name.to_owned(), started: Instant::now(), bar, log };
     let outcome = work(&step);
     step.bar.finish_and_clear();
     let took = duration(step.started.elapsed());
@@ -72,11 +57,7 @@ pub(crate) fn step<T>(
             Ok(value)
         }
         Ok((value, Done::Now(what))) => {
-            let what = if what.is_empty() {
-                what
-            } else {
-                format!(": {what}")
-            };
+            let what = if what.is_empty() { what } else { format!(": {what}") };
             say(&format!("  ok      {name}{what} ({took})"));
             Ok(value)
         }
@@ -107,15 +88,10 @@ impl Step {
             .spawn()
             .with_context(|| format!("cannot start `{shown}`. {advice}"))?;
         if let Some(folder) = self.log.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
-        let log = File::create(&self.log)
-            .with_context(|| format!("cannot write {}", self.log.display()))?;
-        let sink = Arc::new(Mutex::new(Sink {
-            log,
-            tail: VecDeque::new(),
-        }));
+        let log = File::create(&self.log).with_context(|| format!("cannot write {}", self.log.display()))?;
+        let sink = Arc::new(Mutex::new(Sink { log, tail: VecDeque::new() }));
         std::thread::scope(|scope| {
             if let Some(stdout) = child.stdout.take() {
                 scope.spawn(|| self.drain(stdout, &sink));
@@ -124,9 +100,7 @@ impl Step {
                 scope.spawn(|| self.drain(stderr, &sink));
             }
         });
-        let status = child
-            .wait()
-            .with_context(|| format!("cannot wait for `{shown}`"))?;
+        let status = child.wait().with_context(|| format!("cannot wait for `{shown}`"))?;
         if status.success() {
             return Ok(());
         }
@@ -147,8 +121,7 @@ impl Step {
             if line.is_empty() {
                 continue;
             }
-            self.bar
-                .set_message(line.trim().chars().take(MESSAGE_CHARS).collect::<String>());
+            self.bar.set_message(line.trim().chars().take(MESSAGE_CHARS).collect::<String>());
             let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
             sink.keep(line);
         }
@@ -179,10 +152,7 @@ pub(crate) fn say(line: &str) {
 /// A command as one could type it.
 pub(crate) fn display(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
 /// A duration for people: tenths below a minute, then minutes and seconds.
@@ -208,25 +178,14 @@ mod tests {
     #[test]
     fn a_failed_tool_shows_its_last_lines_and_the_advice() {
         let cache = std::env::temp_dir().join(format!("portico-step-{}", std::process::id()));
-        let places = Places {
-            root: cache.clone(),
-            cache: cache.clone(),
-        };
+        let places = Places { root: cache.clone(), cache: cache.clone() };
         let error = step::<()>(&places, "failing tool", |step| {
-            step.run(
-                Command::new("sh").args(["-c", "echo first; echo the cause >&2; exit 3"]),
-                "look here.",
-            )?;
+            step.run(Command::new("sh").args(["-c", "echo first; echo the cause >&2; exit 3"]), "look here.")?;
             Ok(((), Done::Cached))
         })
         .map_err(|error| format!("{error:#}"));
-        let Err(text) = error else {
-            panic!("the tool failed, the step must too")
-        };
-        assert!(
-            text.contains("the cause") && text.contains("look here."),
-            "{text}"
-        );
+        let Err(text) = error else { panic!("the tool failed, the step must too") };
+        assert!(text.contains("the cause") && text.contains("look here."), "{text}");
         std::fs::remove_dir_all(cache).expect("the test wrote a log file there");
     }
 }

@@ -43,10 +43,7 @@ mod tests {
         for (package, tool) in [("wasm-bindgen", WASM_BINDGEN), ("worker", WORKER_BUILD)] {
             // A package that no member uses yet is not in the lock file.
             if let Some(version) = locked(lock, package) {
-                assert_eq!(
-                    version, tool,
-                    "{package} in Cargo.lock differs from versions.rs"
-                );
+                assert_eq!(version, tool, "{package} in Cargo.lock differs from versions.rs");
             }
         }
     }

@@ -1,6 +1,60 @@
 //! `cargo xtask build`: the checkout becomes `dist/`.
+//!
+//! ```text
+//! dist/edge/        the worker: index.js, index_bg.wasm
+//! dist/assets/      portico.js (loader), widget-<hash>.{js,wasm}, console-<hash>.{js,wasm,css}, console.html; .br beside each
+//! dist/sizes.json   {"artefacts":[{"name","raw","gzip","brotli"}]}
+//! ```
+//!
+//! Cargo decides what to compile. What comes after it (glue, optimiser, brotli) is skipped by the hash of its input.
 
+mod app;
+mod assets;
+mod edge;
+mod loader;
+mod sizes;
+mod target;
+
+use anyhow::Result;
+use clap::ValueEnum;
 use sha2::{Digest, Sha256};
+
+use crate::places::Places;
+use crate::setup::BuildTools;
+use app::App;
+use assets::Assets;
+use target::Target;
+
+/// A part of `dist/` that can be built alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// The worker.
+    Edge,
+    /// The widget and its loader, which names it.
+    Widget,
+    /// The console.
+    Console,
+}
+
+/// Builds the parts named by `only`, or all of them.
+pub(crate) fn run(places: &Places, tools: &BuildTools, only: Option<Part>) -> Result<()> {
+    let target = Target::claim(places, &tools.wasm)?;
+    let assets = Assets::open(places, &target)?;
+    let wanted = |part| only.is_none_or(|only| only == part);
+    if wanted(Part::Widget) {
+        let widget = app::build(places, tools, &target, &assets, &App::WIDGET)?;
+        loader::build(places, tools, &target, &assets, &widget)?;
+    }
+    if wanted(Part::Console) {
+        let console = app::build(places, tools, &target, &assets, &App::CONSOLE)?;
+        app::console_page(places, &assets, &console)?;
+    }
+    if wanted(Part::Edge) {
+        edge::build(places, tools, &target)?;
+    }
+    target.forget_old()?;
+    sizes::report(places, &assets)
+}
 
 /// Sixteen hexadecimal digits over the parts: enough to name a file by its content.
 pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
@@ -10,9 +64,17 @@ pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_hash_separates_its_parts() {
+        assert_eq!(short_hash(&[b"a"]).len(), 16);
+        assert_eq!(short_hash(&[b"ab", b"c"]), short_hash(&[b"ab", b"c"]));
+        assert_ne!(short_hash(&[b"ab", b"c"]), short_hash(&[b"a", b"bc"]));
+    }
 }

@@ -9,43 +9,28 @@ use crate::step::Step;
 
 /// Whether this machine has Debian's package tools.
 pub(crate) fn available() -> bool {
-    Path::new("/etc/debian_version").exists()
-        && which("apt-get").is_some()
-        && which("dpkg-query").is_some()
+    Path::new("/etc/debian_version").exists() && which("apt-get").is_some() && which("dpkg-query").is_some()
 }
 
 /// The installed version of a package.
 pub(crate) fn installed(package: &str) -> Option<String> {
-    let status =
-        output(command("dpkg-query").args(["-W", "-f=${db:Status-Status} ${Version}", package]))
-            .ok()?;
+    let status = output(command("dpkg-query").args(["-W", "-f=${db:Status-Status} ${Version}", package])).ok()?;
     status.strip_prefix("installed ").map(str::to_owned)
 }
 
 /// Whether the package lists offer a package.
 pub(crate) fn offered(package: &str) -> bool {
     let policy = output(command("apt-cache").args(["policy", package])).unwrap_or_default();
-    policy.lines().any(|line| {
-        line.trim()
-            .strip_prefix("Candidate:")
-            .is_some_and(|version| version.trim() != "(none)")
-    })
+    policy.lines().any(|line| line.trim().strip_prefix("Candidate:").is_some_and(|version| version.trim() != "(none)"))
 }
 
 /// Installs the packages of the list that are missing. Returns those.
 pub(crate) fn install<'a>(step: &Step, packages: &[&'a str]) -> Result<Vec<&'a str>> {
-    let missing: Vec<&str> = packages
-        .iter()
-        .copied()
-        .filter(|package| installed(package).is_none())
-        .collect();
+    let missing: Vec<&str> = packages.iter().copied().filter(|package| installed(package).is_none()).collect();
     if missing.is_empty() {
         return Ok(missing);
     }
-    let by_hand = format!(
-        "Type `sudo apt-get install {}`, then run this again.",
-        missing.join(" ")
-    );
+    let by_hand = format!("Type `sudo apt-get install {}`, then run this again.", missing.join(" "));
     let Some(root) = root_prefix() else {
         bail!(
             "{} must be installed, which needs root rights that this user does not have without a password. {by_hand}",
@@ -54,18 +39,10 @@ pub(crate) fn install<'a>(step: &Step, packages: &[&'a str]) -> Result<Vec<&'a s
     };
     if missing.iter().any(|package| !offered(package)) {
         step.slow("apt-get update");
-        step.run(
-            apt_get(root).arg("update"),
-            "Check the network and /etc/apt/sources.list.",
-        )?;
+        step.run(apt_get(root).arg("update"), "Check the network and /etc/apt/sources.list.")?;
     }
     step.slow(&format!("apt-get install {}", missing.join(" ")));
-    step.run(
-        apt_get(root)
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(&missing),
-        &by_hand,
-    )?;
+    step.run(apt_get(root).args(["install", "--yes", "--no-install-recommends"]).args(&missing), &by_hand)?;
     Ok(missing)
 }
 
@@ -81,10 +58,7 @@ fn root_prefix() -> Option<&'static [&'static str]> {
 }
 
 fn apt_get(root: &[&str]) -> std::process::Command {
-    let mut words =
-        root.iter()
-            .copied()
-            .chain(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    let mut words = root.iter().copied().chain(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
     let mut apt = command(words.next().unwrap_or("env"));
     apt.args(words).arg("--quiet");
     apt

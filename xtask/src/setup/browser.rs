@@ -37,28 +37,15 @@ pub(crate) fn install(places: &Places) -> Result<Browser> {
         apt::install(step, &PACKAGES)?;
         match find() {
             Some(browser) => Ok((browser, Done::Now("installed".to_owned()))),
-            None => bail!(
-                "apt has installed {}, but they are not in PATH",
-                PACKAGES.join(", ")
-            ),
+            None => bail!("apt has installed {}, but they are not in PATH", PACKAGES.join(", ")),
         }
     })
 }
 
 fn find() -> Option<Browser> {
-    let from_env = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_file())
-    };
-    let chromium = from_env("CHROMIUM").or_else(|| {
-        ["chromium", "chromium-browser", "google-chrome"]
-            .into_iter()
-            .find_map(which)
-    })?;
+    let from_env = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_file());
+    let chromium = from_env("CHROMIUM")
+        .or_else(|| ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(which))?;
     let chromedriver = from_env("CHROMEDRIVER").or_else(|| which("chromedriver"))?;
-    Some(Browser {
-        chromium,
-        chromedriver,
-    })
+    Some(Browser { chromium, chromedriver })
 }

@@ -11,22 +11,12 @@ use crate::versions;
 
 /// Generates the JavaScript around a WebAssembly module.
 pub(crate) fn wasm_bindgen(places: &Places) -> Result<PathBuf> {
-    install(
-        places,
-        "wasm-bindgen-cli",
-        versions::WASM_BINDGEN,
-        "wasm-bindgen",
-    )
+    install(places, "wasm-bindgen-cli", versions::WASM_BINDGEN, "wasm-bindgen")
 }
 
 /// Turns a crate into a worker.
 pub(crate) fn worker_build(places: &Places) -> Result<PathBuf> {
-    install(
-        places,
-        "worker-build",
-        versions::WORKER_BUILD,
-        "worker-build",
-    )
+    install(places, "worker-build", versions::WORKER_BUILD, "worker-build")
 }
 
 /// Checks licences, sources and banned crates.
@@ -38,8 +28,7 @@ pub(crate) fn cargo_deny(places: &Places) -> Result<PathBuf> {
 pub(crate) fn remove_leftovers(places: &Places) -> Result<()> {
     let target = target(places);
     if target.exists() {
-        std::fs::remove_dir_all(&target)
-            .with_context(|| format!("cannot remove {}", target.display()))?;
+        std::fs::remove_dir_all(&target).with_context(|| format!("cannot remove {}", target.display()))?;
     }
     Ok(())
 }
@@ -73,9 +62,8 @@ fn install(places: &Places, package: &str, version: &str, program: &str) -> Resu
                 ]),
             "It needs a C compiler (Debian: `apt-get install build-essential pkg-config libssl-dev`) and the network.",
         )?;
-        std::fs::rename(&partial, &folder).with_context(|| {
-            format!("cannot move {} to {}", partial.display(), folder.display())
-        })?;
+        std::fs::rename(&partial, &folder)
+            .with_context(|| format!("cannot move {} to {}", partial.display(), folder.display()))?;
         Ok((path, Done::Now("compiled".to_owned())))
     })
 }

@@ -43,12 +43,7 @@ pub(crate) fn for_builds(places: &Places) -> Result<BuildTools> {
     let wasm_bindgen = cargo_tools::wasm_bindgen(places)?;
     let worker_build = cargo_tools::worker_build(places)?;
     cargo_tools::remove_leftovers(places)?;
-    Ok(BuildTools {
-        wasm,
-        npm,
-        wasm_bindgen,
-        worker_build,
-    })
+    Ok(BuildTools { wasm, npm, wasm_bindgen, worker_build })
 }
 
 /// Installs what tests need beyond builds.
@@ -57,9 +52,5 @@ pub(crate) fn for_tests(places: &Places, build: &BuildTools) -> Result<TestTools
     let wasm_clippy = wasm_target::install_clippy(places, &build.wasm)?;
     let cargo_deny = cargo_tools::cargo_deny(places)?;
     cargo_tools::remove_leftovers(places)?;
-    Ok(TestTools {
-        cargo_deny,
-        browser,
-        wasm_clippy,
-    })
+    Ok(TestTools { cargo_deny, browser, wasm_clippy })
 }

@@ -56,30 +56,22 @@ impl WasmToolchain {
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
         let Origin::Sysroot(sysroot) = &self.origin else {
             let mut command = command(program);
-            command
-                .env_remove("RUSTFLAGS")
-                .env_remove("CARGO_ENCODED_RUSTFLAGS");
+            command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
             return Ok(command);
         };
         let bin = sysroot.join("bin");
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let path =
-            std::env::join_paths(std::iter::once(bin.clone()).chain(std::env::split_paths(&path)))
-                .context("PATH cannot be extended")?;
+        let path = std::env::join_paths(std::iter::once(bin.clone()).chain(std::env::split_paths(&path)))
+            .context("PATH cannot be extended")?;
         let mut command = foreign_toolchain(program);
-        command
-            .env("PATH", path)
-            .env("RUSTC", bin.join("rustc"))
-            .env("CARGO", bin.join("cargo"));
+        command.env("PATH", path).env("RUSTC", bin.join("rustc")).env("CARGO", bin.join("cargo"));
         Ok(command)
     }
 
     /// This toolchain's cargo.
     pub(crate) fn cargo(&self) -> Result<Command> {
         match &self.origin {
-            Origin::Active => {
-                self.command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            }
+            Origin::Active => self.command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
             Origin::Sysroot(sysroot) => self.command(sysroot.join("bin/cargo")),
         }
     }
@@ -106,22 +98,12 @@ impl WasmToolchain {
 
     fn active() -> Result<Self> {
         let version = output(command("rustc").arg("--version"))?;
-        let version = version
-            .split_whitespace()
-            .nth(1)
-            .unwrap_or("unknown")
-            .to_owned();
-        Ok(Self {
-            origin: Origin::Active,
-            id: folder_name(&version),
-        })
+        let version = version.split_whitespace().nth(1).unwrap_or("unknown").to_owned();
+        Ok(Self { origin: Origin::Active, id: folder_name(&version) })
     }
 
     fn sysroot(folder: PathBuf, version: &str) -> Self {
-        Self {
-            origin: Origin::Sysroot(folder),
-            id: folder_name(version),
-        }
+        Self { origin: Origin::Sysroot(folder), id: folder_name(version) }
     }
 }
 
@@ -131,9 +113,7 @@ pub(crate) fn install(places: &Places) -> Result<WasmToolchain> {
         if active_has_target() {
             return Ok((WasmToolchain::active()?, Done::Cached));
         }
-        if apt::available()
-            && (apt::installed(COMPILER_PACKAGE).is_some() || apt::offered(COMPILER_PACKAGE))
-        {
+        if apt::available() && (apt::installed(COMPILER_PACKAGE).is_some() || apt::offered(COMPILER_PACKAGE)) {
             return debian(places, step);
         }
         step.slow("rustup target add");
@@ -142,41 +122,29 @@ pub(crate) fn install(places: &Places) -> Result<WasmToolchain> {
             "Install Rust by rustup (rustup.rs), or your system's package of the standard library for \
              wasm32-unknown-unknown.",
         )?;
-        Ok((
-            WasmToolchain::active()?,
-            Done::Now("added by rustup".to_owned()),
-        ))
+        Ok((WasmToolchain::active()?, Done::Now("added by rustup".to_owned())))
     })
 }
 
 /// Clippy for the toolchain, where there is one.
 pub(crate) fn install_clippy(places: &Places, toolchain: &WasmToolchain) -> Result<WasmClippy> {
-    step(places, "clippy for WebAssembly", |step| {
-        match &toolchain.origin {
-            Origin::Active => Ok((WasmClippy::Present, Done::Cached)),
-            Origin::Sysroot(_)
-                if apt::installed(CLIPPY_PACKAGE).is_none() && !apt::offered(CLIPPY_PACKAGE) =>
-            {
-                let reason = format!("the package {CLIPPY_PACKAGE} is not offered");
-                Ok((WasmClippy::Absent(reason.clone()), Done::Now(reason)))
-            }
-            Origin::Sysroot(_) => {
-                let missing = apt::install(step, &[CLIPPY_PACKAGE])?;
-                let done = if missing.is_empty() {
-                    Done::Cached
-                } else {
-                    Done::Now("installed".to_owned())
-                };
-                Ok((WasmClippy::Present, done))
-            }
+    step(places, "clippy for WebAssembly", |step| match &toolchain.origin {
+        Origin::Active => Ok((WasmClippy::Present, Done::Cached)),
+        Origin::Sysroot(_) if apt::installed(CLIPPY_PACKAGE).is_none() && !apt::offered(CLIPPY_PACKAGE) => {
+            let reason = format!("the package {CLIPPY_PACKAGE} is not offered");
+            Ok((WasmClippy::Absent(reason.clone()), Done::Now(reason)))
+        }
+        Origin::Sysroot(_) => {
+            let missing = apt::install(step, &[CLIPPY_PACKAGE])?;
+            let done = if missing.is_empty() { Done::Cached } else { Done::Now("installed".to_owned()) };
+            Ok((WasmClippy::Present, done))
         }
     })
 }
 
 /// Whether the active toolchain has a compiled standard library for the target.
 fn active_has_target() -> bool {
-    let folder =
-        output(command("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]));
+    let folder = output(command("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]));
     folder.is_ok_and(|folder| holds_std(Path::new(&folder)))
 }
 
@@ -194,8 +162,7 @@ fn holds_std(folder: &Path) -> bool {
 /// A toolchain from Debian's compiler and a standard library built from its source.
 fn debian(places: &Places, step: &Step) -> Result<(WasmToolchain, Done)> {
     apt::install(step, &PACKAGES)?;
-    let version = apt::installed(COMPILER_PACKAGE)
-        .context("apt has installed the compiler, dpkg does not know it")?;
+    let version = apt::installed(COMPILER_PACKAGE).context("apt has installed the compiler, dpkg does not know it")?;
     let folder = places.tool("wasm-sysroot", &version);
     let toolchain = WasmToolchain::sysroot(folder.clone(), &version);
     if folder.exists() {
@@ -205,15 +172,13 @@ fn debian(places: &Places, step: &Step) -> Result<(WasmToolchain, Done)> {
     let partial = Places::partial(&folder);
     remove(&partial)?;
     let libraries = partial.join("lib/rustlib").join(WASM_TARGET).join("lib");
-    std::fs::create_dir_all(&libraries)
-        .with_context(|| format!("cannot create {}", libraries.display()))?;
+    std::fs::create_dir_all(&libraries).with_context(|| format!("cannot create {}", libraries.display()))?;
     build_std(places, step, &libraries)?;
     link_host(&partial)?;
     write_wrapper(&partial.join("bin"), &folder)?;
     // What an earlier build of the library compiled cannot be read with this one.
     remove(&toolchain.target_folder(places))?;
-    std::fs::rename(&partial, &folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
+    std::fs::rename(&partial, &folder).with_context(|| format!("cannot create {}", folder.display()))?;
     Ok((toolchain, Done::Now(format!("built for Rust {version}"))))
 }
 
@@ -221,8 +186,7 @@ fn debian(places: &Places, step: &Step) -> Result<(WasmToolchain, Done)> {
 fn build_std(places: &Places, step: &Step, libraries: &Path) -> Result<()> {
     let work = places.cache.join("wasm-std-build");
     remove(&work)?;
-    std::fs::create_dir_all(work.join("src"))
-        .with_context(|| format!("cannot create {}", work.display()))?;
+    std::fs::create_dir_all(work.join("src")).with_context(|| format!("cannot create {}", work.display()))?;
     std::fs::write(
         work.join("Cargo.toml"),
         "[package]\nname = \"throwaway\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
@@ -242,22 +206,16 @@ fn build_std(places: &Places, step: &Step, libraries: &Path) -> Result<()> {
          source is damaged.",
     )?;
     let built = work.join("target").join(WASM_TARGET).join("release/deps");
-    for entry in
-        std::fs::read_dir(&built).with_context(|| format!("cannot read {}", built.display()))?
-    {
+    for entry in std::fs::read_dir(&built).with_context(|| format!("cannot read {}", built.display()))? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.ends_with(".rlib") && !name.starts_with("libthrowaway-") {
-            std::fs::copy(entry.path(), libraries.join(&*name))
-                .with_context(|| format!("cannot copy {name}"))?;
+            std::fs::copy(entry.path(), libraries.join(&*name)).with_context(|| format!("cannot copy {name}"))?;
         }
     }
     if !holds_std(libraries) {
-        bail!(
-            "the build has ended well but left no standard library in {}",
-            built.display()
-        );
+        bail!("the build has ended well but left no standard library in {}", built.display());
     }
     remove(&work)
 }
@@ -265,40 +223,20 @@ fn build_std(places: &Places, step: &Step, libraries: &Path) -> Result<()> {
 /// Links the host's libraries (build scripts and macros need them) and the linker into the sysroot.
 fn link_host(sysroot: &Path) -> Result<()> {
     let version = output(foreign_toolchain(DEBIAN_RUSTC).args(["--version", "--verbose"]))?;
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("rustc does not name its host")?;
-    let debian = PathBuf::from(output(
-        foreign_toolchain(DEBIAN_RUSTC).args(["--print", "sysroot"]),
-    )?);
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not name its host")?;
+    let debian = PathBuf::from(output(foreign_toolchain(DEBIAN_RUSTC).args(["--print", "sysroot"]))?);
     let folder = sysroot.join("lib/rustlib").join(host);
     std::fs::create_dir_all(folder.join("bin"))?;
-    link(
-        &debian.join("lib/rustlib").join(host).join("lib"),
-        &folder.join("lib"),
-    )?;
-    let lld = ["/usr/bin/lld", "/usr/bin/rust-lld"]
-        .iter()
-        .map(Path::new)
-        .find(|path| path.exists());
-    link(
-        lld.context("the package lld is installed, but /usr/bin/lld is missing")?,
-        &folder.join("bin/rust-lld"),
-    )
+    link(&debian.join("lib/rustlib").join(host).join("lib"), &folder.join("lib"))?;
+    let lld = ["/usr/bin/lld", "/usr/bin/rust-lld"].iter().map(Path::new).find(|path| path.exists());
+    link(lld.context("the package lld is installed, but /usr/bin/lld is missing")?, &folder.join("bin/rust-lld"))
 }
 
 /// The wrapper that makes Debian's compiler use the sysroot, which will stand at `sysroot`.
 fn write_wrapper(bin: &Path, sysroot: &Path) -> Result<()> {
     std::fs::create_dir_all(bin)?;
     let rustc = bin.join("rustc");
-    std::fs::write(
-        &rustc,
-        format!(
-            "#!/bin/sh\nexec {DEBIAN_RUSTC} --sysroot '{}' \"$@\"\n",
-            sysroot.display()
-        ),
-    )?;
+    std::fs::write(&rustc, format!("#!/bin/sh\nexec {DEBIAN_RUSTC} --sysroot '{}' \"$@\"\n", sysroot.display()))?;
     #[cfg(unix)]
     std::fs::set_permissions(&rustc, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     link(Path::new(DEBIAN_CARGO), &bin.join("cargo"))
@@ -306,8 +244,7 @@ fn write_wrapper(bin: &Path, sysroot: &Path) -> Result<()> {
 
 #[cfg(unix)]
 fn link(from: &Path, to: &Path) -> Result<()> {
-    std::os::unix::fs::symlink(from, to)
-        .with_context(|| format!("cannot link {} to {}", to.display(), from.display()))
+    std::os::unix::fs::symlink(from, to).with_context(|| format!("cannot link {} to {}", to.display(), from.display()))
 }
 
 #[cfg(not(unix))]
