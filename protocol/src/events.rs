@@ -71,6 +71,9 @@ pub struct EventsResponse {
     pub duplicate: u32,
     /// Refused, each with its reason; sending again will not help.
     pub rejected: Vec<Rejection>,
+    /// The visitor token renewed, when the batch changed what is remembered of an anonymous visitor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitor: Option<String>,
 }
 
 /// One refused event.

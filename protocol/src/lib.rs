@@ -3,10 +3,14 @@
 //!
 //! Shapes here are public contracts: fields may be added, never renamed or removed.
 
+pub mod check;
 pub mod content;
 pub mod decide;
 pub mod events;
+pub mod id;
+pub mod identity;
 pub mod limits;
 pub mod problem;
 pub mod report;
+pub mod seal;
 pub mod site;

@@ -1,0 +1,355 @@
+//! Sealed tokens: what the edge hands out and gets back, unreadable and unchangeable on the way.
+//!
+//! A token is `version ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(payload)` in base64url. The header, the purpose and the
+//! site are authenticated with it, so a token of another site, for another purpose or under a forgotten key does not
+//! open. Nonces are 24 random bytes, which makes a repeated one a non-event at any volume.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use data_encoding::BASE64URL_NOPAD;
+use portico_engine::{Arm, Dismissal, Feature};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{DecisionId, VisitorId};
+use crate::limits::TOKEN_BYTES;
+
+const VERSION: u8 = 1;
+const NONCE_BYTES: usize = 24;
+const HEADER_BYTES: usize = 5;
+
+/// What a token is for. A token never opens for another purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The record of a decision, carried by each offer.
+    Offer,
+    /// What is remembered of an anonymous visitor.
+    Visitor,
+    /// A console session.
+    Session,
+}
+
+impl Purpose {
+    fn tag(self) -> u8 {
+        match self {
+            Self::Offer => b'o',
+            Self::Visitor => b'v',
+            Self::Session => b's',
+        }
+    }
+}
+
+/// The keys of one site: the newest seals, all open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyring {
+    keys: Vec<SealingKey>,
+}
+
+/// One key with its number.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealingKey {
+    /// Written into every token it seals.
+    pub id: u32,
+    /// 32 random bytes.
+    pub secret: [u8; 32],
+}
+
+impl core::fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "SealingKey({})", self.id)
+    }
+}
+
+/// Why a token did not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// Not ours, changed, of another site or for another purpose.
+    #[error("the token is not valid here")]
+    Forged,
+    /// Sealed with a key that is no longer kept.
+    #[error("the token's key is no longer in use")]
+    UnknownKey,
+    /// Authentic, but its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// The payload is too large to travel.
+    #[error("the token would be too long")]
+    TooLong,
+}
+
+/// A payload that ends.
+pub trait Expires {
+    /// First moment at which the token no longer counts, in milliseconds since 1970.
+    fn expires_ms(&self) -> u64;
+}
+
+impl Keyring {
+    /// A keyring; the last key seals.
+    #[must_use]
+    pub fn new(keys: Vec<SealingKey>) -> Self {
+        Self { keys }
+    }
+
+    /// Seals a payload.
+    ///
+    /// # Errors
+    /// [`SealError::TooLong`] when the token would exceed [`TOKEN_BYTES`], [`SealError::UnknownKey`] when there is no key.
+    pub fn seal(
+        &self,
+        purpose: Purpose,
+        site: &str,
+        payload: &impl Serialize,
+        nonce: [u8; NONCE_BYTES],
+    ) -> Result<String, SealError> {
+        let key = self.keys.last().ok_or(SealError::UnknownKey)?;
+        let plain = postcard::to_stdvec(payload).map_err(|_| SealError::TooLong)?;
+        let mut token = vec![VERSION];
+        token.extend_from_slice(&key.id.to_le_bytes());
+        let aad = associated(&token, purpose, site);
+        let sealed = XChaCha20Poly1305::new(&key.secret.into())
+            .encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: &aad })
+            .map_err(|_| SealError::TooLong)?;
+        token.extend_from_slice(&nonce);
+        token.extend_from_slice(&sealed);
+        let token = BASE64URL_NOPAD.encode(&token);
+        if token.len() > TOKEN_BYTES { Err(SealError::TooLong) } else { Ok(token) }
+    }
+
+    /// Opens a token and checks that its time is not over.
+    ///
+    /// # Errors
+    /// See [`SealError`]. Nothing is said about a token that is not authentic.
+    pub fn open<T: DeserializeOwned + Expires>(
+        &self,
+        purpose: Purpose,
+        site: &str,
+        token: &str,
+        now_ms: u64,
+    ) -> Result<T, SealError> {
+        let payload: T = self.open_expired(purpose, site, token)?;
+        if now_ms >= payload.expires_ms() { Err(SealError::Expired) } else { Ok(payload) }
+    }
+
+    /// Opens a token whatever its age: for a link that a person follows late.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`], without [`SealError::Expired`].
+    pub fn open_expired<T: DeserializeOwned>(&self, purpose: Purpose, site: &str, token: &str) -> Result<T, SealError> {
+        if token.len() > TOKEN_BYTES {
+            return Err(SealError::Forged);
+        }
+        let bytes = BASE64URL_NOPAD.decode(token.as_bytes()).map_err(|_| SealError::Forged)?;
+        let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(SealError::Forged)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Forged)?;
+        let [version, key_id @ ..] = *header;
+        if version != VERSION {
+            return Err(SealError::Forged);
+        }
+        let key_id = u32::from_le_bytes(key_id);
+        let key = self.keys.iter().find(|key| key.id == key_id).ok_or(SealError::UnknownKey)?;
+        let aad = associated(header, purpose, site);
+        let plain = XChaCha20Poly1305::new(&key.secret.into())
+            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
+            .map_err(|_| SealError::Forged)?;
+        postcard::from_bytes(&plain).map_err(|_| SealError::Forged)
+    }
+}
+
+fn associated(header: &[u8], purpose: Purpose, site: &str) -> Vec<u8> {
+    let mut aad = header.to_vec();
+    aad.push(purpose.tag());
+    aad.extend_from_slice(site.as_bytes());
+    aad
+}
+
+/// The record of one shown offer: all that learning from its answer needs, so that nothing is stored when deciding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfferRecord {
+    /// The decision.
+    pub decision: DecisionId,
+    /// The offer.
+    pub offer: String,
+    /// Where it stands.
+    pub placement: String,
+    /// Its rank there, 1 for the first.
+    pub rank: u32,
+    /// Who chose.
+    pub arm: Arm,
+    /// Probability of the choice, where known exactly.
+    pub propensity: Option<f64>,
+    /// Configuration version that decided.
+    pub config: u64,
+    /// Model version that decided.
+    pub model: u64,
+    /// Features of the decision.
+    pub features: Vec<Feature>,
+    /// Who saw it, where that may be kept.
+    pub visitor: Option<VisitorId>,
+    /// The customer, where verified and where that may be kept.
+    pub customer: Option<String>,
+    /// The publisher on whose page it stood.
+    pub partner: Option<String>,
+    /// When, in milliseconds since 1970.
+    pub decided_ms: u64,
+}
+
+/// Days for which an answer to an offer counts.
+const OFFER_DAYS: u64 = 30;
+
+impl Expires for OfferRecord {
+    fn expires_ms(&self) -> u64 {
+        self.decided_ms.saturating_add(OFFER_DAYS * 86_400_000)
+    }
+}
+
+/// What is remembered of an anonymous visitor who agreed to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VisitorRecord {
+    /// Their id.
+    pub id: VisitorId,
+    /// When they were last seen, in milliseconds since 1970.
+    pub seen_ms: u64,
+    /// What they did.
+    pub memory: Memory,
+}
+
+/// Days without a visit after which an anonymous visitor is forgotten.
+const VISITOR_DAYS: u64 = 180;
+
+impl Expires for VisitorRecord {
+    fn expires_ms(&self) -> u64 {
+        self.seen_ms.saturating_add(VISITOR_DAYS * 86_400_000)
+    }
+}
+
+/// Topics remembered of one visitor.
+const MOST_TOPICS: usize = 8;
+/// Dismissals remembered of one visitor.
+const MOST_DISMISSALS: usize = 16;
+/// A pause after which a page view begins a new visit.
+const VISIT_PAUSE_MS: u64 = 30 * 60 * 1000;
+
+/// What a visitor did, bounded so that it fits into a token.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Visits, each begun after half an hour without a page view.
+    pub visits: u32,
+    /// Page views by topic, the most viewed first.
+    pub topics: Vec<(String, u32)>,
+    /// Offers put away, the newest last.
+    pub dismissals: Vec<Dismissal>,
+}
+
+impl Memory {
+    /// Remembers a page view.
+    pub fn see(&mut self, topic: Option<&str>, last_seen_ms: u64, now_ms: u64) {
+        if self.visits == 0 || now_ms.saturating_sub(last_seen_ms) >= VISIT_PAUSE_MS {
+            self.visits = self.visits.saturating_add(1);
+        }
+        let Some(topic) = topic else {
+            return;
+        };
+        match self.topics.iter_mut().find(|(known, _)| known == topic) {
+            Some((_, views)) => *views = views.saturating_add(1),
+            None => {
+                // The least viewed gives way, so that a new interest can always begin.
+                self.topics.truncate(MOST_TOPICS - 1);
+                self.topics.push((topic.to_owned(), 1));
+            }
+        }
+        self.topics.sort_by(|left, right| right.1.cmp(&left.1));
+    }
+
+    /// Remembers that an offer was put away.
+    pub fn dismiss(&mut self, offer: &str, at_ms: u64) {
+        self.dismissals.retain(|dismissal| dismissal.offer != offer);
+        if self.dismissals.len() >= MOST_DISMISSALS {
+            self.dismissals.remove(0);
+        }
+        self.dismissals.push(Dismissal { offer: offer.to_owned(), at_ms });
+    }
+
+    /// The most viewed topic.
+    #[must_use]
+    pub fn interest(&self) -> Option<&str> {
+        self.topics.first().map(|(topic, _)| topic.as_str())
+    }
+}
+
+/// A console session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRecord {
+    /// First moment at which it no longer counts, in milliseconds since 1970.
+    pub expires_ms: u64,
+}
+
+impl Expires for SessionRecord {
+    fn expires_ms(&self) -> u64 {
+        self.expires_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ring(ids: &[u32]) -> Keyring {
+        Keyring::new(ids.iter().map(|id| SealingKey { id: *id, secret: [*id as u8; 32] }).collect())
+    }
+
+    fn session(expires_ms: u64) -> SessionRecord {
+        SessionRecord { expires_ms }
+    }
+
+    fn open(ring: &Keyring, purpose: Purpose, site: &str, token: &str, now: u64) -> Result<SessionRecord, SealError> {
+        ring.open(purpose, site, token, now)
+    }
+
+    #[test]
+    fn a_token_opens_only_where_it_belongs() {
+        let token = ring(&[1]).seal(Purpose::Session, "demo", &session(10), [3; 24]).unwrap();
+        assert_eq!(open(&ring(&[1, 2]), Purpose::Session, "demo", &token, 9), Ok(session(10)));
+        assert_eq!(open(&ring(&[1]), Purpose::Session, "demo", &token, 10), Err(SealError::Expired));
+        assert_eq!(open(&ring(&[1]), Purpose::Session, "other", &token, 9), Err(SealError::Forged));
+        assert_eq!(open(&ring(&[1]), Purpose::Visitor, "demo", &token, 9), Err(SealError::Forged));
+        assert_eq!(open(&ring(&[2]), Purpose::Session, "demo", &token, 9), Err(SealError::UnknownKey));
+    }
+
+    #[test]
+    fn a_payload_that_is_too_large_is_refused() {
+        let huge = "x".repeat(TOKEN_BYTES);
+        assert_eq!(ring(&[1]).seal(Purpose::Session, "demo", &huge, [3; 24]), Err(SealError::TooLong));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_keeps_the_newest() {
+        let mut memory = Memory::default();
+        for at in 0..100_u64 {
+            memory.see(Some(&format!("topic {at}")), at, at);
+            memory.dismiss(&format!("offer {at}"), at);
+        }
+        memory.see(Some("topic 99"), 99, 100);
+        assert_eq!((memory.visits, memory.interest()), (1, Some("topic 99")));
+        assert_eq!((memory.topics.len(), memory.dismissals.len()), (MOST_TOPICS, MOST_DISMISSALS));
+        memory.see(None, 0, VISIT_PAUSE_MS);
+        assert_eq!(memory.visits, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_token_never_opens(at in 0..60_usize, flip in 1..255_u8) {
+            let token = ring(&[1]).seal(Purpose::Session, "demo", &session(10), [3; 24]).unwrap();
+            let mut bytes = BASE64URL_NOPAD.decode(token.as_bytes()).unwrap();
+            let at = at % bytes.len();
+            bytes[at] ^= flip;
+            prop_assert!(open(&ring(&[1]), Purpose::Session, "demo", &BASE64URL_NOPAD.encode(&bytes), 1).is_err());
+        }
+
+        #[test]
+        fn hostile_tokens_are_refused(token in ".{0,200}") {
+            prop_assert!(open(&ring(&[1]), Purpose::Session, "demo", &token, 1).is_err());
+        }
+    }
+}
