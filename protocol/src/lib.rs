@@ -4,12 +4,14 @@
 //! Shapes here are public contracts: fields may be added, never renamed or removed.
 
 pub mod check;
+pub mod console;
 pub mod content;
 pub mod decide;
 pub mod events;
 pub mod id;
 pub mod identity;
 pub mod limits;
+pub mod openapi;
 pub mod problem;
 pub mod report;
 pub mod seal;

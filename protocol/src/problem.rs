@@ -31,3 +31,86 @@ pub struct FieldError {
     /// What is wrong with it.
     pub detail: String,
 }
+
+/// The kinds of problem that Portico answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The body is not what the operation takes.
+    Malformed,
+    /// The body is larger than the operation takes.
+    TooLarge,
+    /// No key, or one that nobody has.
+    UnknownKey,
+    /// The key may not be used from this origin.
+    OriginNotAllowed,
+    /// The credential does not allow this.
+    Forbidden,
+    /// An identity token was refused.
+    Identity,
+    /// A sealed token was refused.
+    Token,
+    /// The configuration has errors.
+    Configuration,
+    /// There is no such thing.
+    NotFound,
+    /// The operation does not take this method.
+    Method,
+    /// Something else has it already.
+    Conflict,
+    /// The site has published nothing yet.
+    NotPublished,
+    /// Our fault.
+    Internal,
+}
+
+impl ProblemKind {
+    /// Every kind, for documentation.
+    pub const ALL: [Self; 13] = [
+        Self::Malformed,
+        Self::TooLarge,
+        Self::UnknownKey,
+        Self::OriginNotAllowed,
+        Self::Forbidden,
+        Self::Identity,
+        Self::Token,
+        Self::Configuration,
+        Self::NotFound,
+        Self::Method,
+        Self::Conflict,
+        Self::NotPublished,
+        Self::Internal,
+    ];
+
+    /// Its name, its title and its HTTP status.
+    #[must_use]
+    pub const fn describe(self) -> (&'static str, &'static str, u16) {
+        match self {
+            Self::Malformed => ("malformed", "The request is not understood", 400),
+            Self::TooLarge => ("too-large", "The request is too large", 413),
+            Self::UnknownKey => ("unknown-key", "The key is not known", 401),
+            Self::OriginNotAllowed => ("origin-not-allowed", "The key may not be used on this site", 403),
+            Self::Forbidden => ("forbidden", "The credential does not allow this", 403),
+            Self::Identity => ("identity", "The identity token is not accepted", 401),
+            Self::Token => ("token", "The token is not accepted", 400),
+            Self::Configuration => ("configuration", "The configuration cannot be published", 422),
+            Self::NotFound => ("not-found", "There is nothing here", 404),
+            Self::Method => ("method", "The method does not apply here", 405),
+            Self::Conflict => ("conflict", "Something else is already there", 409),
+            Self::NotPublished => ("not-published", "The site has published nothing yet", 503),
+            Self::Internal => ("internal", "Something went wrong on our side", 500),
+        }
+    }
+
+    /// The problem document.
+    #[must_use]
+    pub fn document(self, detail: impl Into<String>, errors: Vec<FieldError>) -> Problem {
+        let (name, title, status) = self.describe();
+        Problem {
+            kind: format!("urn:portico:problem:{name}"),
+            title: title.to_owned(),
+            status,
+            detail: detail.into(),
+            errors,
+        }
+    }
+}

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use portico_engine::Policy;
 use portico_engine::config::Config;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::content::{Layout, OfferPresentation};
+use crate::check::escape;
+use crate::content::{Layout, OfferContent, OfferPresentation};
 use crate::decide::Consent;
+use crate::limits::URL_BYTES;
+use crate::problem::FieldError;
 
 /// Everything a site's owner configures. `PUT /v1/site/draft` takes it, `POST /v1/site/publish` freezes it as a version.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -68,4 +72,135 @@ pub struct IdentityKey {
     pub alg: String,
     /// The raw public key, base64url without padding (JWK's `x`).
     pub x: String,
+}
+
+/// `PUT /v1/sites/{id}`: a site with its first keys.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CreateSite {
+    /// Publishable key, used in pages; begins with `pk_`.
+    pub site_key: String,
+    /// Secret key, used by servers; begins with `sk_`. Only its hash is kept.
+    pub secret_key: String,
+}
+
+/// `GET /v1/site/draft`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DraftState {
+    /// The draft, or what is published where there is none.
+    pub draft: Option<SiteConfig>,
+    /// Version of what is published; 0 before the first time.
+    pub published_version: u64,
+    /// Whether the draft is what is published.
+    pub published: bool,
+    /// What keeps the draft from being published.
+    pub errors: Vec<FieldError>,
+}
+
+/// The answer to publishing.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Published {
+    /// The version that is now published.
+    pub version: u64,
+}
+
+/// `POST /v1/site/rollback`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Rollback {
+    /// The version to publish again, under a new number.
+    pub to: u64,
+}
+
+impl SiteConfig {
+    /// Everything that keeps this configuration from being published, with its place.
+    #[must_use]
+    pub fn errors(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut add = |pointer: String, detail: String| errors.push(FieldError { pointer, detail });
+        if self.locales.is_empty() {
+            add("/locales".into(), "at least one language is needed".into());
+        }
+        let origins = self.origins.iter().map(|origin| ("/origins".to_owned(), origin));
+        let partners = self.partners.iter().enumerate();
+        let theirs = partners.flat_map(|(index, partner)| {
+            partner.origins.iter().map(move |origin| (format!("/partners/{index}/origins"), origin))
+        });
+        for (pointer, origin) in origins.chain(theirs) {
+            if !is_origin(origin) {
+                add(pointer, format!("`{origin}` is not an origin such as https://www.example.com"));
+            }
+        }
+        for (index, partner) in self.partners.iter().enumerate() {
+            if !partner.key.starts_with("pk_") {
+                add(format!("/partners/{index}/key"), "a publishable key begins with pk_".into());
+            }
+        }
+        let first = self.locales.first().map_or("", String::as_str);
+        for offer in &self.decisions.offers {
+            let pointer = format!("/content/{}", escape(&offer.id));
+            match self.content.get(&offer.id) {
+                None => add(pointer, "the offer has no content".into()),
+                Some(content) if !content.locales.contains_key(first) => {
+                    add(format!("{pointer}/locales"), format!("there is no content in `{first}`"));
+                }
+                Some(content) if !is_http(&content.target) => {
+                    add(format!("{pointer}/target"), "the target is an absolute http(s) address".into());
+                }
+                Some(content) => {
+                    for (locale, words) in &content.locales {
+                        if words.image.as_ref().is_some_and(|image| !is_http(&image.url)) {
+                            let pointer = format!("{pointer}/locales/{}/image/url", escape(locale));
+                            add(pointer, "the picture's address is absolute http(s)".into());
+                        }
+                    }
+                }
+            }
+        }
+        let (_, wrong) = Policy::compile(&self.decisions);
+        errors.extend(
+            wrong
+                .into_iter()
+                .map(|error| FieldError { pointer: format!("/decisions{}", error.pointer), detail: error.detail }),
+        );
+        errors
+    }
+
+    /// An offer's words in the language wanted, or the nearest there is, with the language they are in.
+    #[must_use]
+    pub fn words(&self, offer: &str, locale: &str) -> Option<(&str, &OfferContent)> {
+        let content = self.content.get(offer)?;
+        let primary = |tag: &str| tag.split('-').next().unwrap_or("").to_ascii_lowercase();
+        let wanted = primary(locale);
+        let same = content.locales.get_key_value(locale);
+        let near = || content.locales.iter().find(|(tag, _)| primary(tag) == wanted);
+        let first = || content.locales.get_key_value(self.locales.first()?);
+        same.or_else(near).or_else(first).map(|(tag, words)| (tag.as_str(), words))
+    }
+}
+
+fn is_http(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    url.len() <= URL_BYTES
+        && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && !url.contains(|letter: char| letter.is_whitespace() || letter.is_control())
+}
+
+fn is_origin(origin: &str) -> bool {
+    is_http(origin) && origin.matches('/').count() == 2 && !origin.contains(['?', '#', '@', '*'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_have_a_scheme_and_a_host_only() {
+        let check = |origin, expect| assert_eq!(is_origin(origin), expect, "{origin}");
+        check("https://www.example.com", true);
+        check("http://127.0.0.1:8788", true);
+        check("https://www.example.com/", false);
+        check("https://*.example.com", false);
+        check("www.example.com", false);
+        check("javascript:alert(1)", false);
+        check("https://", false);
+    }
 }

@@ -1,0 +1,191 @@
+//! The OpenAPI 3.1 document, made from the wire types so that it cannot say something else.
+
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, ResponseBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::console::{ConsoleLink, ConsoleLogin};
+use crate::decide::{DecideRequest, DecideResponse};
+use crate::events::{Event, EventsRequest, EventsResponse};
+use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
+use crate::report::LiveReport;
+use crate::site::{CreateSite, DraftState, Published, Rollback, SiteConfig};
+
+/// What an operation takes and gives.
+struct Operation {
+    method: HttpMethod,
+    path: &'static str,
+    summary: &'static str,
+    request: Option<&'static str>,
+    status: u16,
+    response: Option<&'static str>,
+    credential: Option<&'static str>,
+}
+
+const fn operation(method: HttpMethod, path: &'static str, summary: &'static str, status: u16) -> Operation {
+    Operation { method, path, summary, request: None, status, response: None, credential: None }
+}
+
+impl Operation {
+    const fn takes(mut self, schema: &'static str) -> Self {
+        self.request = Some(schema);
+        self
+    }
+
+    const fn gives(mut self, schema: &'static str) -> Self {
+        self.response = Some(schema);
+        self
+    }
+
+    const fn with(mut self, credential: &'static str) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+}
+
+const OPERATIONS: [Operation; 16] = [
+    operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
+    operation(HttpMethod::Get, "/openapi.json", "This document", 200),
+    operation(HttpMethod::Get, "/portico.js", "The loader", 200),
+    operation(HttpMethod::Get, "/assets/{name}", "An immutable asset", 200),
+    operation(HttpMethod::Post, "/v1/decide", "Which offers should this visitor see", 200)
+        .takes("DecideRequest")
+        .gives("DecideResponse"),
+    operation(HttpMethod::Post, "/v1/events", "What the visitor did with them", 202)
+        .takes("EventsRequest")
+        .gives("EventsResponse"),
+    operation(HttpMethod::Get, "/v1/go/{token}", "Count the click and lead to the offer's target", 302),
+    operation(HttpMethod::Put, "/v1/sites/{id}", "Create a site with its keys, or confirm it", 204)
+        .takes("CreateSite")
+        .with("operator"),
+    operation(HttpMethod::Get, "/v1/site/draft", "The draft and what is published", 200)
+        .gives("DraftState")
+        .with("secret"),
+    operation(HttpMethod::Put, "/v1/site/draft", "Replace the draft", 200)
+        .takes("SiteConfig")
+        .gives("DraftState")
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/site/publish", "Publish the draft as a new version", 200)
+        .gives("Published")
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/site/rollback", "Publish an earlier version again", 200)
+        .takes("Rollback")
+        .gives("Published")
+        .with("secret"),
+    operation(HttpMethod::Get, "/v1/reports/live", "Figures of the live page", 200).gives("LiveReport").with("session"),
+    operation(HttpMethod::Post, "/v1/console/links", "A one-time link that opens the console", 200)
+        .gives("ConsoleLink")
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/console/session", "Exchange a one-time code for a session cookie", 204)
+        .takes("ConsoleLogin"),
+    operation(HttpMethod::Get, "/console", "The console", 200),
+];
+
+/// The document.
+#[must_use]
+pub fn document() -> OpenApi {
+    let mut paths = PathsBuilder::new();
+    for operation in OPERATIONS {
+        let mut built = OperationBuilder::new()
+            .summary(Some(operation.summary))
+            .response(operation.status.to_string(), response(operation.summary, operation.response))
+            .response("default", problem());
+        if let Some(name) = operation.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')) {
+            built = built.parameter(
+                utoipa::openapi::path::ParameterBuilder::new()
+                    .name(name.0)
+                    .parameter_in(utoipa::openapi::path::ParameterIn::Path)
+                    .required(utoipa::openapi::Required::True)
+                    .schema(Some(String::schema())),
+            );
+        }
+        if let Some(schema) = operation.request {
+            let mut body = RequestBodyBuilder::new().required(Some(utoipa::openapi::Required::True));
+            for media_type in ["application/json", "text/plain"] {
+                body =
+                    body.content(media_type, ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build());
+            }
+            built = built.request_body(Some(body.build()));
+        }
+        if let Some(credential) = operation.credential {
+            built = built.security(SecurityRequirement::new(credential, Vec::<String>::new()));
+        }
+        paths = paths.path(operation.path, PathItem::new(operation.method, built));
+    }
+    let bearer = || SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    let session = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("portico_session")));
+    let mut components = ComponentsBuilder::new()
+        .security_scheme("secret", bearer())
+        .security_scheme("operator", bearer())
+        .security_scheme("session", session);
+    components = schema::<DecideRequest>(components);
+    components = schema::<DecideResponse>(components);
+    components = schema::<EventsRequest>(components);
+    components = schema::<EventsResponse>(components);
+    components = schema::<Event>(components);
+    components = schema::<Problem>(components);
+    components = schema::<LiveReport>(components);
+    components = schema::<SiteConfig>(components);
+    components = schema::<CreateSite>(components);
+    components = schema::<DraftState>(components);
+    components = schema::<Published>(components);
+    components = schema::<Rollback>(components);
+    components = schema::<ConsoleLink>(components);
+    components = schema::<ConsoleLogin>(components);
+    OpenApiBuilder::new()
+        .info(InfoBuilder::new().title("Portico").version(env!("CARGO_PKG_VERSION")).build())
+        .paths(paths)
+        .components(Some(components.build()))
+        .build()
+}
+
+fn schema<T: ToSchema>(components: ComponentsBuilder) -> ComponentsBuilder {
+    let mut schemas = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut schemas);
+    schemas.into_iter().fold(components, |components, (name, schema)| components.schema(name, schema))
+}
+
+fn response(description: &str, schema: Option<&'static str>) -> utoipa::openapi::Response {
+    let mut response = ResponseBuilder::new().description(description);
+    if let Some(schema) = schema {
+        response = response
+            .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build());
+    }
+    response.build()
+}
+
+fn problem() -> utoipa::openapi::Response {
+    let kinds: Vec<String> = ProblemKind::ALL
+        .iter()
+        .map(|kind| {
+            let (name, title, status) = kind.describe();
+            format!("{status} `urn:portico:problem:{name}`: {title}.")
+        })
+        .collect();
+    ResponseBuilder::new()
+        .description(kinds.join("\n"))
+        .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build())
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_that_is_named_is_there() {
+        let document = document().to_json().unwrap();
+        let json: serde_json::Value = serde_json::from_str(&document).unwrap();
+        assert_eq!(json.pointer("/openapi").and_then(serde_json::Value::as_str), Some("3.1.0"));
+        for name in document.split("#/components/schemas/").skip(1) {
+            let name = name.split('"').next().unwrap();
+            assert!(json.pointer(&format!("/components/schemas/{name}")).is_some(), "{name} is missing");
+        }
+    }
+}
