@@ -1,0 +1,532 @@
+//! Every word of the console, in each language: a table the compiler keeps complete.
+
+use portico_engine::Arm;
+
+use crate::model::format;
+
+/// A language of the console.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lang {
+    /// English.
+    #[default]
+    En,
+    /// Simplified Chinese.
+    Zh,
+}
+
+impl Lang {
+    /// The table of words.
+    pub(crate) fn text(self) -> &'static Text {
+        match self {
+            Lang::En => &EN,
+            Lang::Zh => &ZH,
+        }
+    }
+
+    /// BCP 47 tag, for the document and for remembering.
+    pub(crate) fn tag(self) -> &'static str {
+        match self {
+            Lang::En => "en",
+            Lang::Zh => "zh-CN",
+        }
+    }
+
+    /// The language of a BCP 47 tag; anything but Chinese is English.
+    pub(crate) fn from_tag(tag: &str) -> Lang {
+        if tag.starts_with("zh") { Lang::Zh } else { Lang::En }
+    }
+
+    /// `12 newer decisions`.
+    pub(crate) fn newer(self, count: usize) -> String {
+        match self {
+            Lang::En if count == 1 => "1 newer".to_owned(),
+            Lang::En => format!("{count} newer"),
+            Lang::Zh => format!("{count} 条新决策"),
+        }
+    }
+
+    /// Which of how many rows are shown.
+    pub(crate) fn rows(self, shown: usize, all: usize) -> String {
+        match (self, shown == all) {
+            (Lang::En, true) if all == 1 => "1 offer".to_owned(),
+            (Lang::En, true) => format!("{all} offers"),
+            (Lang::En, false) => format!("{shown} of {all} offers"),
+            (Lang::Zh, true) => format!("{all} 个优惠"),
+            (Lang::Zh, false) => format!("{shown} / {all} 个优惠"),
+        }
+    }
+
+    /// The button that shows all rows.
+    pub(crate) fn show_all(self, all: usize) -> String {
+        match self {
+            Lang::En => format!("Show all {all}"),
+            Lang::Zh => format!("显示全部 {all} 个"),
+        }
+    }
+
+    /// That the figures are old.
+    pub(crate) fn figures_from(self, clock: &str) -> String {
+        match self {
+            Lang::En => format!("The figures below are from {clock}."),
+            Lang::Zh => format!("下面是 {clock} 的数据。"),
+        }
+    }
+
+    /// When the next try comes.
+    pub(crate) fn next_try(self, delay_ms: u32) -> String {
+        let delay = format::duration(self, u64::from(delay_ms));
+        match self {
+            Lang::En => format!("Trying again within {delay}."),
+            Lang::Zh => format!("将在 {delay}内重试。"),
+        }
+    }
+
+    /// How far an arm is from what a comparison needs.
+    pub(crate) fn too_early(self, arm: Arm, impressions: u64, clicks: u64, need: (u64, u64)) -> String {
+        let name = self.text().arm(arm);
+        let (i, c, need_i, need_c) =
+            (format::integer(impressions), format::integer(clicks), format::integer(need.0), need.1);
+        match self {
+            Lang::En => format!(
+                "{name} has {i} impressions and {c} clicks so far. A comparison needs at least {need_i} and {need_c} in each arm, spread over several stretches of the curve."
+            ),
+            Lang::Zh => format!(
+                "{name}目前有 {i} 次展示、{c} 次点击。要作比较，每组至少需要 {need_i} 次展示和 {need_c} 次点击，并分布在曲线的多个区段中。"
+            ),
+        }
+    }
+
+    /// How a placement was filled, in words.
+    pub(crate) fn arm_means(self, arm: Arm) -> &'static str {
+        match (self, arm) {
+            (Lang::En, Arm::Model) => "Chosen by the model: the offers with the highest sampled score.",
+            (Lang::En, Arm::Explore) => "Drawn at random among the eligible offers, so that every one of them is tried.",
+            (Lang::En, Arm::Control) => "Hold-out: the eligible offers in their configured order, without the model.",
+            (Lang::Zh, Arm::Model) => "由模型选择：采样得分最高的优惠。",
+            (Lang::Zh, Arm::Explore) => "在符合条件的优惠中随机抽取，使每个优惠都有机会。",
+            (Lang::Zh, Arm::Control) => "对照组：按配置顺序展示符合条件的优惠，不用模型。",
+        }
+    }
+
+    /// A stage's name; stages other than the first are the site's own words.
+    pub(crate) fn stage(self, stage: &str) -> String {
+        match (self, stage) {
+            (Lang::En, "click") => "Click".to_owned(),
+            (Lang::Zh, "click") => "点击".to_owned(),
+            (Lang::En, "applied") => "Applied".to_owned(),
+            (Lang::Zh, "applied") => "申请".to_owned(),
+            (_, other) => other.to_owned(),
+        }
+    }
+
+    /// The header of a stage's rate.
+    pub(crate) fn stage_rate(self, stage: &str) -> String {
+        match self {
+            Lang::En if stage == "click" => "Click rate".to_owned(),
+            Lang::En => format!("{} rate", self.stage(stage)),
+            Lang::Zh => format!("{}率", self.stage(stage)),
+        }
+    }
+
+    /// How many offers could not be shown.
+    pub(crate) fn not_eligible(self, count: usize) -> String {
+        match self {
+            Lang::En => format!("Not eligible ({count})"),
+            Lang::Zh => format!("不符合条件（{count}）"),
+        }
+    }
+
+    /// How many others were eligible.
+    pub(crate) fn also_eligible(self, count: usize) -> String {
+        match self {
+            Lang::En => format!("Eligible, not chosen ({count})"),
+            Lang::Zh => format!("符合条件但未选中（{count}）"),
+        }
+    }
+
+    /// The factor by which a driver changes the odds.
+    pub(crate) fn odds(self, factor: f64) -> String {
+        let factor = format::decimal(factor, 2);
+        match self {
+            Lang::En => format!("odds × {factor}"),
+            Lang::Zh => format!("几率 × {factor}"),
+        }
+    }
+
+    /// A version number.
+    pub(crate) fn version(self, what: &str, version: u64) -> String {
+        format!("{what} {}", format::integer(version))
+    }
+}
+
+/// The words.
+pub(crate) struct Text {
+    pub(crate) console: &'static str,
+    pub(crate) skip: &'static str,
+    pub(crate) language: &'static str,
+    pub(crate) theme: &'static str,
+    pub(crate) theme_system: &'static str,
+    pub(crate) theme_light: &'static str,
+    pub(crate) theme_dark: &'static str,
+    pub(crate) connecting: &'static str,
+    pub(crate) live: &'static str,
+    pub(crate) retrying: &'static str,
+    pub(crate) offline: &'static str,
+    pub(crate) signed_out: &'static str,
+    pub(crate) config: &'static str,
+    pub(crate) not_published: &'static str,
+    pub(crate) model_version: &'static str,
+    pub(crate) no_model: &'static str,
+    pub(crate) behind: &'static str,
+    pub(crate) behind_note: &'static str,
+    pub(crate) events: &'static str,
+    pub(crate) published_at: &'static str,
+    pub(crate) median: &'static str,
+    pub(crate) p95: &'static str,
+    pub(crate) model: &'static str,
+    pub(crate) control: &'static str,
+    pub(crate) explore: &'static str,
+    pub(crate) curve: &'static str,
+    pub(crate) metric: &'static str,
+    pub(crate) metric_value: &'static str,
+    pub(crate) metric_clicks: &'static str,
+    pub(crate) cumulative: &'static str,
+    pub(crate) table: &'static str,
+    pub(crate) table_hint: &'static str,
+    pub(crate) axis_x: &'static str,
+    pub(crate) axis_value: &'static str,
+    pub(crate) axis_clicks: &'static str,
+    pub(crate) chart_help: &'static str,
+    pub(crate) curve_note_clicks: &'static str,
+    pub(crate) curve_note_value: &'static str,
+    pub(crate) curve_empty: &'static str,
+    pub(crate) arm_head: &'static str,
+    pub(crate) stretch: &'static str,
+    pub(crate) impressions: &'static str,
+    pub(crate) impressions_short: &'static str,
+    pub(crate) clicks: &'static str,
+    pub(crate) interval: &'static str,
+    pub(crate) lift: &'static str,
+    pub(crate) lift_better: &'static str,
+    pub(crate) lift_worse: &'static str,
+    pub(crate) lift_uncertain: &'static str,
+    pub(crate) lift_early: &'static str,
+    pub(crate) lift_no_base: &'static str,
+    pub(crate) lift_method: &'static str,
+    pub(crate) lift_method_head: &'static str,
+    pub(crate) offers: &'static str,
+    pub(crate) offer: &'static str,
+    pub(crate) group: &'static str,
+    pub(crate) share: &'static str,
+    pub(crate) filter: &'static str,
+    pub(crate) export: &'static str,
+    pub(crate) offers_empty: &'static str,
+    pub(crate) offers_none_match: &'static str,
+    pub(crate) clear_filter: &'static str,
+    pub(crate) sort_by: &'static str,
+    pub(crate) few: &'static str,
+    pub(crate) decisions: &'static str,
+    pub(crate) decisions_note: &'static str,
+    pub(crate) decisions_empty: &'static str,
+    pub(crate) pause: &'static str,
+    pub(crate) resume: &'static str,
+    pub(crate) held: &'static str,
+    pub(crate) customer: &'static str,
+    pub(crate) anonymous: &'static str,
+    pub(crate) nothing_chosen: &'static str,
+    pub(crate) trace: &'static str,
+    pub(crate) trace_pick: &'static str,
+    pub(crate) trace_gone: &'static str,
+    pub(crate) trace_gone_detail: &'static str,
+    pub(crate) back: &'static str,
+    pub(crate) close: &'static str,
+    pub(crate) copy_link: &'static str,
+    pub(crate) copied: &'static str,
+    pub(crate) channel: &'static str,
+    pub(crate) placement: &'static str,
+    pub(crate) chosen: &'static str,
+    pub(crate) score: &'static str,
+    pub(crate) prediction: &'static str,
+    pub(crate) prediction_legend: &'static str,
+    pub(crate) mean: &'static str,
+    pub(crate) sampled: &'static str,
+    pub(crate) kpis: &'static str,
+    pub(crate) drivers: &'static str,
+    pub(crate) no_drivers: &'static str,
+    pub(crate) empty: &'static str,
+    pub(crate) empty_detail: &'static str,
+    pub(crate) signing_in: &'static str,
+    pub(crate) out_none: &'static str,
+    pub(crate) out_none_detail: &'static str,
+    pub(crate) out_spent: &'static str,
+    pub(crate) out_spent_detail: &'static str,
+    pub(crate) out_failed: &'static str,
+    pub(crate) out_how: &'static str,
+    pub(crate) fail_offline: &'static str,
+    pub(crate) fail_offline_detail: &'static str,
+    pub(crate) fail_unreachable: &'static str,
+    pub(crate) fail_unreachable_detail: &'static str,
+    pub(crate) fail_unreadable: &'static str,
+    pub(crate) fail_unreadable_detail: &'static str,
+    pub(crate) retry: &'static str,
+    pub(crate) reload: &'static str,
+    pub(crate) loading: &'static str,
+}
+
+impl Text {
+    /// An arm's name.
+    pub(crate) fn arm(&self, arm: Arm) -> &'static str {
+        match arm {
+            Arm::Model => self.model,
+            Arm::Control => self.control,
+            Arm::Explore => self.explore,
+        }
+    }
+}
+
+static EN: Text = Text {
+    console: "Console",
+    skip: "Skip to the figures",
+    language: "Language",
+    theme: "Theme",
+    theme_system: "System",
+    theme_light: "Light",
+    theme_dark: "Dark",
+    connecting: "Connecting",
+    live: "Live",
+    retrying: "Reconnecting",
+    offline: "Offline",
+    signed_out: "Signed out",
+    config: "Configuration",
+    not_published: "none published",
+    model_version: "Model",
+    no_model: "none yet",
+    behind: "Model is behind by",
+    behind_note: "From a durable event to the model that contains it: last batch, median and 95th percentile of the last batches.",
+    events: "Events folded",
+    published_at: "at",
+    median: "median",
+    p95: "p95",
+    model: "Model",
+    control: "Control",
+    explore: "Explore",
+    curve: "Learning curve",
+    metric: "Measure",
+    metric_value: "Value",
+    metric_clicks: "Click rate",
+    cumulative: "Cumulative",
+    table: "Table",
+    table_hint: "Show the figures as a table (t)",
+    axis_x: "Impressions so far, all arms",
+    axis_value: "Value per 1,000 impressions, in units of the weighed KPIs",
+    axis_clicks: "Clicks per impression",
+    chart_help: "Arrow keys move along the curve, t shows the table.",
+    curve_note_clicks: "Shaded: 95 % Wilson interval. Thin arms are drawn with fewer, larger stretches of at least 200 impressions.",
+    curve_note_value: "Shaded: 95 % interval by normal approximation, noise taken from differences between neighbouring stretches. Thin arms are drawn with fewer, larger stretches. The newest points can still rise as later stages come in.",
+    curve_empty: "The curve begins with the first impressions.",
+    arm_head: "Arm",
+    stretch: "Impressions from–to",
+    impressions: "Impressions",
+    impressions_short: "Impr.",
+    clicks: "Clicks",
+    interval: "95 % interval",
+    lift: "Lift against control",
+    lift_better: "Better than control",
+    lift_worse: "Worse than control",
+    lift_uncertain: "Not yet certain",
+    lift_early: "Too early to say",
+    lift_no_base: "The control group's figure is not above zero, so there is nothing to compare with.",
+    lift_method: "Ratio of the model's figure to the control group's since the first impression, minus 1. The 95 % interval is the delta method on the logarithm of the ratio with a normal approximation. It holds for one look: it is not anytime-valid yet, so do not stop a test at the first certain figure.",
+    lift_method_head: "How this is calculated",
+    offers: "Offers",
+    offer: "Offer",
+    group: "Group",
+    share: "Share of impressions",
+    filter: "Filter offers",
+    export: "Export CSV",
+    offers_empty: "No offer is configured yet.",
+    offers_none_match: "No offer matches the filter.",
+    clear_filter: "Clear the filter",
+    sort_by: "Sort by",
+    few: "Fewer than 30 impressions: the rate says little",
+    decisions: "Last decisions",
+    decisions_note: "A sample of the newest decisions",
+    decisions_empty: "Decisions appear here as visitors come.",
+    pause: "Pause",
+    resume: "Resume",
+    held: "Held while you read",
+    customer: "Customer",
+    anonymous: "Anonymous",
+    nothing_chosen: "nothing shown",
+    trace: "Decision",
+    trace_pick: "Select a decision to see why it was made: every offer, what it was expected to bring, and why others were out.",
+    trace_gone: "This decision is no longer in the sample",
+    trace_gone_detail: "The live page keeps only the newest decisions. Select another one from the list.",
+    back: "Back to the list",
+    close: "Close",
+    copy_link: "Copy link",
+    copied: "Copied",
+    channel: "Channel",
+    placement: "Placement",
+    chosen: "Chosen",
+    score: "Score",
+    prediction: "Predicted probability",
+    prediction_legend: "Line: one standard deviation either side of the mean",
+    mean: "mean",
+    sampled: "sampled for this decision",
+    kpis: "Expected value by KPI, before weighing",
+    drivers: "What spoke for and against a click",
+    no_drivers: "No fact has moved the prediction yet.",
+    empty: "No visitor has come yet",
+    empty_detail: "Open the bank's page, or send simulated visitors with:",
+    signing_in: "Signing in",
+    out_none: "You are signed out",
+    out_none_detail: "Sessions start from a one-time sign-in link. The demo prints one when it is ready:",
+    out_spent: "This sign-in link is used or too old",
+    out_spent_detail: "Each link opens one session, once. Restart the demo to get a new one:",
+    out_failed: "Signing in did not work",
+    out_how: "Open the link after console= in its last line.",
+    fail_offline: "You are offline",
+    fail_offline_detail: "The page goes on by itself when the network is back.",
+    fail_unreachable: "The edge does not answer",
+    fail_unreachable_detail: "Nothing is lost: events wait in the ledger. Check that the edge is running.",
+    fail_unreadable: "The edge's answer could not be read",
+    fail_unreadable_detail: "This page and the edge are probably of different versions. Reload the page.",
+    retry: "Try now",
+    reload: "Reload",
+    loading: "Loading",
+};
+
+static ZH: Text = Text {
+    console: "控制台",
+    skip: "跳到数据",
+    language: "语言",
+    theme: "主题",
+    theme_system: "跟随系统",
+    theme_light: "浅色",
+    theme_dark: "深色",
+    connecting: "正在连接",
+    live: "实时",
+    retrying: "正在重连",
+    offline: "已断网",
+    signed_out: "未登录",
+    config: "配置版本",
+    not_published: "尚未发布",
+    model_version: "模型版本",
+    no_model: "尚无",
+    behind: "模型滞后",
+    behind_note: "从事件落盘到包含它的模型发布所用的时间：最近一批，以及最近若干批的中位数和 95 分位数。",
+    events: "已学习事件",
+    published_at: "发布于",
+    median: "中位",
+    p95: "p95",
+    model: "模型",
+    control: "对照",
+    explore: "探索",
+    curve: "学习曲线",
+    metric: "指标",
+    metric_value: "价值",
+    metric_clicks: "点击率",
+    cumulative: "累计",
+    table: "表格",
+    table_hint: "以表格显示数据（t）",
+    axis_x: "累计展示次数（所有组）",
+    axis_value: "每千次展示的价值（按 KPI 加权）",
+    axis_clicks: "每次展示的点击",
+    chart_help: "用左右方向键沿曲线移动，按 t 显示表格。",
+    curve_note_clicks: "阴影：95% Wilson 区间。流量较小的组合并为较大的区段，每段至少 200 次展示。",
+    curve_note_value: "阴影：正态近似的 95% 区间，噪声由相邻区段之差估计。流量较小的组合并为较大的区段。最新的点可能随后续阶段的结果上升。",
+    curve_empty: "有了展示之后，曲线就会出现。",
+    arm_head: "组",
+    stretch: "展示区段",
+    impressions: "展示",
+    impressions_short: "展示",
+    clicks: "点击",
+    interval: "95% 区间",
+    lift: "相对对照组的提升",
+    lift_better: "优于对照组",
+    lift_worse: "劣于对照组",
+    lift_uncertain: "尚不确定",
+    lift_early: "为时尚早",
+    lift_no_base: "对照组的数值不大于零，无从比较。",
+    lift_method: "自首次展示以来，模型组数值与对照组数值之比减 1。95% 区间对比值取对数后用 delta 方法和正态近似求得。它只对单次查看有效，尚不支持随时查看：不要一见到“确定”就停止试验。",
+    lift_method_head: "计算方法",
+    offers: "优惠",
+    offer: "优惠",
+    group: "分组",
+    share: "展示占比",
+    filter: "筛选优惠",
+    export: "导出 CSV",
+    offers_empty: "尚未配置优惠。",
+    offers_none_match: "没有符合筛选条件的优惠。",
+    clear_filter: "清除筛选",
+    sort_by: "排序：",
+    few: "展示不足 30 次，比率意义不大",
+    decisions: "最近的决策",
+    decisions_note: "最新决策的抽样",
+    decisions_empty: "访客到来后，决策会显示在这里。",
+    pause: "暂停",
+    resume: "继续",
+    held: "阅读时已暂停",
+    customer: "客户",
+    anonymous: "匿名",
+    nothing_chosen: "未展示",
+    trace: "决策",
+    trace_pick: "选择一条决策，查看其理由：每个优惠的预期收益，以及其他优惠为何落选。",
+    trace_gone: "该决策已不在样本中",
+    trace_gone_detail: "实时页面只保留最新的决策。请从列表中选择另一条。",
+    back: "返回列表",
+    close: "关闭",
+    copy_link: "复制链接",
+    copied: "已复制",
+    channel: "渠道",
+    placement: "展位",
+    chosen: "已选中",
+    score: "得分",
+    prediction: "预测概率",
+    prediction_legend: "横线：均值上下一个标准差",
+    mean: "均值",
+    sampled: "本次决策的采样值",
+    kpis: "各 KPI 的预期价值（加权前）",
+    drivers: "支持和反对点击的因素",
+    no_drivers: "尚无因素影响预测。",
+    empty: "还没有访客",
+    empty_detail: "打开银行页面，或用以下命令模拟访客：",
+    signing_in: "正在登录",
+    out_none: "您尚未登录",
+    out_none_detail: "请用一次性登录链接开始会话。演示启动后会打印一个：",
+    out_spent: "此登录链接已用过或已过期",
+    out_spent_detail: "每个链接只能登录一次。请重新启动演示以获得新链接：",
+    out_failed: "登录未成功",
+    out_how: "打开输出末行 console= 之后的链接。",
+    fail_offline: "网络已断开",
+    fail_offline_detail: "网络恢复后页面会自动继续。",
+    fail_unreachable: "边缘节点没有应答",
+    fail_unreachable_detail: "数据不会丢失：事件保留在账本中。请检查边缘节点是否在运行。",
+    fail_unreadable: "无法读取边缘节点的应答",
+    fail_unreadable_detail: "页面与边缘节点的版本可能不同。请重新加载页面。",
+    retry: "立即重试",
+    reload: "重新加载",
+    loading: "加载中",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_by_tag() {
+        for lang in [Lang::En, Lang::Zh] {
+            assert_eq!(Lang::from_tag(lang.tag()), lang);
+        }
+        assert_eq!(Lang::from_tag("zh-Hant-TW"), Lang::Zh);
+        assert_eq!(Lang::from_tag("de"), Lang::En);
+    }
+
+    #[test]
+    fn counts_agree_with_their_nouns() {
+        assert_eq!(Lang::En.rows(1, 1), "1 offer");
+        assert_eq!(Lang::En.rows(3, 12), "3 of 12 offers");
+        assert_eq!(Lang::En.newer(1), "1 newer");
+    }
+}

@@ -1,0 +1,13 @@
+//! The page. Each file is one part of it; what they share is in [`parts`].
+
+mod curve;
+mod decisions;
+mod headline;
+mod offers;
+mod page;
+mod parts;
+mod states;
+mod top;
+mod trace;
+
+pub(crate) use page::mount;
