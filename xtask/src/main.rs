@@ -7,6 +7,8 @@ mod setup;
 mod step;
 mod versions;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -35,7 +37,19 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            // Not `Debug`: a backtrace of this program says nothing about what a tool did.
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            step::say(&format!("\nerror: {}", causes.join("\n  because: ")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
     let places = Places::find()?;
     match Arguments::parse().task {
         Task::Setup { tests } => {
@@ -46,5 +60,5 @@ fn main() -> Result<()> {
         }
         Task::Build { only } => build::run(&places, &setup::for_builds(&places)?, only)?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -46,7 +46,8 @@ pub(crate) fn build(
                 .arg(format!("--define:PORTICO_WIDGET=\"{}\"", widget.stem))
                 .arg(format!("--outfile={}", bundle.display()))
                 .arg("--log-level=warning"),
-            "See the messages above.",
+            // Of an address that it can work out, the bundler wants the file.
+            "See the messages above. An `import()` of the widget needs an address made at run time (`new URL(…).href`).",
         )?;
         let script = std::fs::read(&bundle).with_context(|| format!("cannot read {}", bundle.display()))?;
         assets.put("portico.js", &script)?;
