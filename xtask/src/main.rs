@@ -1,7 +1,9 @@
 //! The project's task runner, the same at a desk and in CI. `cargo xtask --help` lists the tasks.
 
 mod build;
+mod check;
 mod command;
+mod demo;
 mod places;
 mod setup;
 mod step;
@@ -23,6 +25,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Build and run the edge, a bank and a partner site until Ctrl-C.
+    Demo(demo::DemoArguments),
+    /// Run every check and test.
+    Test,
     /// Install the tools that the other tasks need (they do it themselves; this is for doing it ahead).
     Setup {
         /// Also what only tests need: Chromium, its driver, cargo-deny.
@@ -56,6 +62,12 @@ fn run() -> Result<ExitCode> {
             let build = setup::for_builds(&places)?;
             if tests {
                 setup::for_tests(&places, &build)?;
+            }
+        }
+        Task::Demo(arguments) => demo::run(&places, &arguments)?,
+        Task::Test => {
+            if !check::run(&places)? {
+                return Ok(ExitCode::FAILURE);
             }
         }
         Task::Build { only } => build::run(&places, &setup::for_builds(&places)?, only)?,

@@ -16,7 +16,7 @@ use anyhow::Result;
 
 pub(crate) use browser::Browser;
 pub(crate) use npm::NpmTools;
-pub(crate) use wasm_target::WasmToolchain;
+pub(crate) use wasm_target::{WasmClippy, WasmToolchain};
 
 use crate::places::Places;
 
@@ -33,7 +33,7 @@ pub(crate) struct TestTools {
     pub(crate) cargo_deny: PathBuf,
     pub(crate) browser: Browser,
     /// Clippy that can read the standard library of the WebAssembly toolchain.
-    pub(crate) wasm_clippy: wasm_target::WasmClippy,
+    pub(crate) wasm_clippy: WasmClippy,
 }
 
 /// Installs what builds need.
