@@ -26,8 +26,7 @@ static STATIC: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/static/partner")
 const CONSENT_COOKIE: &str = "roadbook_consent";
 
 /// Articles in the order of the front page, each with the topic that the widget is told.
-const ARTICLES: [(&str, &str); 4] =
-    [("coast-road", "travel"), ("what-a-car-costs", "car"), ("one-bag-three-borders", "travel"), ("winter-pass", "car")];
+const ARTICLES: [(&str, &str); 3] = [("coast-road", "travel"), ("what-a-car-costs", "car"), ("winter-pass", "travel")];
 
 /// Where the magazine stands. Origins are without a trailing slash.
 #[derive(Clone, Debug)]

@@ -16,6 +16,8 @@ static WORDS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/words");
 /// The templates of one site.
 pub(crate) fn templates(site: &str) -> anyhow::Result<Environment<'static>> {
     let mut environment = Environment::new();
+    // A failed page says what failed, not all that it was given.
+    environment.set_debug(false);
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     let folder = TEMPLATES.get_dir(site).with_context(|| format!("no templates for {site}"))?;
