@@ -23,7 +23,7 @@ use crate::places::Places;
 use crate::setup::BuildTools;
 use app::App;
 use assets::Assets;
-use target::Target;
+pub(crate) use target::Target;
 
 /// A part of `dist/` that can be built alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::build;
+use crate::build::{self, Target};
 use crate::command::{cargo, command};
 use crate::places::Places;
 use crate::setup::{self, BuildTools, TestTools, WasmClippy};
@@ -20,9 +20,9 @@ use crate::step::{display, duration, say};
 use crate::versions::WASM_TARGET;
 use count::Count;
 
-/// The crates that run natively; the others are checked for WebAssembly too.
+/// They need a build, so they run last.
 const SYSTEM_TESTS: &str = "portico-tests";
-/// Package, its features in the browser or the worker.
+/// The crates that run in the browser or the worker, with their features there; lints are checked for both targets.
 const WASM_CRATES: [(&str, &[&str]); 3] = [
     ("portico-edge", &[]),
     ("portico-widget", &["--no-default-features", "--features", "browser"]),
@@ -90,13 +90,14 @@ fn wasm_lints(run: &mut Run, build: &BuildTools, tests: &TestTools, places: &Pla
     }
     for (package, features) in WASM_CRATES {
         run.check(&format!("lints, WebAssembly, {package}"), || {
+            let target = Target::claim(places, &build.wasm)?;
             let mut clippy = build.wasm.clippy()?;
             clippy
                 .current_dir(&places.root)
                 .args(["--package", package, "--lib", "--no-deps", "--quiet", "--target", WASM_TARGET])
                 .args(features)
-                .args(["--", "-D", "warnings"])
-                .env("CARGO_TARGET_DIR", build.wasm.target_folder(places));
+                .args(["--", "-D", "warnings"]);
+            target.apply(&mut clippy);
             stream(&mut clippy)
         });
     }
