@@ -15,6 +15,7 @@ mod rule;
 mod tally;
 mod trace;
 
+pub use config::Source;
 pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, decide, explain};
 pub use facts::{Facts, Value};
 pub use features::Feature;

@@ -37,9 +37,9 @@ pub struct DecideRequest {
     pub context: BTreeMap<String, serde_json::Value>,
     /// The slots to fill, in order of importance.
     pub placements: Vec<PlacementRequest>,
-    /// What the visitor has agreed to; without it, nothing.
+    /// What the visitor has agreed to; before they were asked, the site's own default holds.
     #[serde(default)]
-    pub consent: Consent,
+    pub consent: Option<Consent>,
     /// Ask for the trace (secret key or console session only).
     #[serde(default)]
     pub explain: bool,

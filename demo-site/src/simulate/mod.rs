@@ -1,0 +1,253 @@
+//! Simulated visitors: they ask for offers, look, click and apply through the real HTTP API, many at a time, and the
+//! table at the end tells how much of the possible lift the edge has found.
+
+mod report;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use fastrand::Rng;
+use indicatif::{ProgressBar, ProgressStyle};
+use portico_engine::{Ask, Facts, Filled, Model, Policy, Question, Seed, Source, decide};
+use portico_protocol::decide::DecideResponse;
+use portico_protocol::events::EventsResponse;
+use portico_protocol::site::SiteConfig;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+use crate::identity::{Claims, DemoIdentity};
+use crate::publish::{PARTNER_KEY, SITE_KEY};
+pub use report::Report;
+use report::Seen;
+use world::{APPLIES, KINDS, Visit};
+
+/// Visits under way at once.
+const CONCURRENT: usize = 24;
+/// How long a request is tried again before the run gives up: longer than a restart of the edge.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where and how many.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The edge's origin.
+    pub edge_origin: String,
+    /// The bank's origin.
+    pub bank_origin: String,
+    /// The partner's origin.
+    pub partner_origin: String,
+    /// Signs for the simulated customers, as the bank does for its own.
+    pub identity: DemoIdentity,
+    /// The published configuration: tells what is eligible and what an answer is worth.
+    pub config: SiteConfig,
+    /// Visitors to send.
+    pub visitors: u64,
+    /// Draws the public: the same seed sends the same people.
+    pub seed: u64,
+}
+
+/// Sends the visitors, with a progress bar, and reports what was learned.
+///
+/// # Errors
+/// When the edge refuses a request or stays away for longer than a minute.
+pub async fn run(options: Options) -> Result<Report> {
+    let bar = ProgressBar::new(options.visitors).with_style(
+        ProgressStyle::with_template("visitors {bar:32} {pos}/{len}  {per_sec}  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let simulation = Arc::new(Simulation::new(options)?);
+    let mut rng = Rng::with_seed(simulation.options.seed);
+    let mut running = JoinSet::new();
+    for number in 0..simulation.options.visitors {
+        if running.len() >= CONCURRENT
+            && let Some(ended) = running.join_next().await
+        {
+            ended??;
+        }
+        let visit = Visit::draw(&mut rng, number);
+        let (simulation, bar) = (Arc::clone(&simulation), bar.clone());
+        running.spawn(async move {
+            let seen = simulation.visit(number, &visit).await?;
+            let mut report = simulation.report.lock().await;
+            report.add(seen);
+            bar.set_message(report.headline());
+            bar.inc(1);
+            Ok::<_, anyhow::Error>(())
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended??;
+    }
+    bar.finish();
+    let mut report = simulation.report.lock().await.clone();
+    report.acknowledged = simulation.acknowledged.load(Ordering::Relaxed);
+    Ok(report)
+}
+
+struct Simulation {
+    options: Options,
+    client: Client,
+    /// The configuration with everybody in the control group: tells what is eligible, in the control group's order.
+    control: Policy,
+    /// What a click and an application are worth, by offer.
+    worth: BTreeMap<String, [f64; 2]>,
+    report: Mutex<Report>,
+    acknowledged: AtomicU64,
+}
+
+impl Simulation {
+    fn new(options: Options) -> Result<Self> {
+        let mut decisions = options.config.decisions.clone();
+        decisions.arms.control = 1.0;
+        decisions.arms.explore = 0.0;
+        let (control, errors) = Policy::compile(&decisions);
+        if let Some(error) = errors.first() {
+            bail!("{}: {}", error.pointer, error.detail);
+        }
+        let stage = |offer: &str, id: &str| control.stage(id).map_or(0.0, |at| control.stage_value(offer, at));
+        let worth = control
+            .offers()
+            .map(|(offer, _)| (offer.to_owned(), [stage(offer, "click"), stage(offer, "applied")]))
+            .collect();
+        let client = Client::builder().timeout(Duration::from_secs(10)).build()?;
+        Ok(Self { options, client, control, worth, report: Mutex::default(), acknowledged: AtomicU64::new(0) })
+    }
+
+    async fn visit(&self, number: u64, visit: &Visit) -> Result<Seen> {
+        let origin = if visit.on_partner { &self.options.partner_origin } else { &self.options.bank_origin };
+        let identity = visit.customer.as_ref().map(|(id, attributes)| self.token(id, attributes.clone()));
+        let key = if visit.on_partner { PARTNER_KEY } else { SITE_KEY };
+        let question = json!({
+            "site": key,
+            "identity": identity,
+            "locale": "en",
+            "page": { "url": format!("{origin}/en/{}", visit.topic) },
+            "context": { "topic": visit.topic },
+            "placements": [{ "id": visit.placement }],
+            "consent": { "analytics": visit.consents, "personalization": visit.consents },
+        });
+        let answer: DecideResponse = self.post(origin, "/v1/decide", &question).await?;
+        let placement = answer.placements.first().context("the edge answered without a placement")?;
+        let arm = placement.arm.with_context(|| format!("{} was not filled: {:?}", visit.placement, placement.reason))?;
+        let shown: Vec<&str> = placement.offers.iter().map(|offer| offer.offer.as_str()).collect();
+
+        let mut rng = Rng::with_seed(visit.luck);
+        let mut events = Vec::new();
+        let mut clicked = false;
+        for (at, offer) in placement.offers.iter().enumerate() {
+            let mut event = |kind: &str, stage: Option<&str>| {
+                let id = format!("{:08x}-{number:x}-{at}-{}", self.options.seed as u32, events.len());
+                events.push(json!({ "id": id, "type": kind, "token": offer.token, "stage": stage }));
+            };
+            event("impression", None);
+            if rng.f64() < visit.click_rate(&offer.offer) {
+                clicked |= at == 0;
+                event("click", None);
+                if rng.f64() < APPLIES {
+                    event("stage", Some("applied"));
+                }
+            }
+        }
+        let sent = events.len() as u64;
+        let batch = json!({ "site": key, "visitor": answer.visitor, "events": events });
+        let receipt: EventsResponse = self.post(origin, "/v1/events", &batch).await?;
+        if u64::from(receipt.accepted + receipt.duplicate) != sent {
+            bail!("the edge refused an event: {:?}", receipt.rejected);
+        }
+        self.acknowledged.fetch_add(sent, Ordering::Relaxed);
+
+        let count = shown.len() as u32;
+        let control = self.eligible(visit)?;
+        let value = |offers: &mut dyn Iterator<Item = &str>| -> f64 {
+            offers.take(count as usize).map(|offer| visit.value(offer, &self.worth)).sum()
+        };
+        let mut best: Vec<&str> = control.iter().map(String::as_str).collect();
+        best.sort_by(|left, right| visit.value(right, &self.worth).total_cmp(&visit.value(left, &self.worth)));
+        Ok(Seen {
+            kind: visit.kind,
+            arm,
+            first: shown.first().copied().unwrap_or_default().to_owned(),
+            best: best.first().copied().unwrap_or_default().to_owned(),
+            clicked,
+            shown: value(&mut shown.iter().copied()),
+            control: value(&mut control.iter().map(String::as_str)),
+            possible: value(&mut best.iter().copied()),
+        })
+    }
+
+    /// What may be shown, in the control group's order.
+    fn eligible(&self, visit: &Visit) -> Result<Vec<String>> {
+        let mut facts = Facts::default();
+        facts.insert(Source::Context, "topic", visit.topic);
+        if let Some((_, attributes)) = visit.customer.as_ref().filter(|_| visit.consents) {
+            facts.extend(Source::Identity, attributes.clone());
+        }
+        let question = Question {
+            facts: &facts,
+            sticky: "",
+            channel: "web",
+            dismissals: &[],
+            placements: &[Ask { placement: visit.placement, count: Some(u32::MAX) }],
+            now_ms: now_s() * 1000,
+            seed: Seed(0),
+            site_key: &[0; 16],
+        };
+        match decide(&self.control, &Model::default(), &question).placements.pop() {
+            Some(Filled::Offers(offers)) => Ok(offers.into_iter().map(|chosen| chosen.offer).collect()),
+            _ => bail!("nothing is eligible in {}", visit.placement),
+        }
+    }
+
+    fn token(&self, customer: &str, attributes: serde_json::Map<String, Value>) -> String {
+        let now_s = now_s();
+        self.options.identity.sign(&Claims {
+            iss: self.options.bank_origin.clone(),
+            aud: "demo".to_owned(),
+            sub: customer.to_owned(),
+            iat: now_s,
+            exp: now_s + 300,
+            attributes,
+        })
+    }
+
+    /// Sends until it is answered: the edge may be down for a while, and sending again is safe.
+    async fn post<T: serde::de::DeserializeOwned>(&self, origin: &str, path: &str, body: &Value) -> Result<T> {
+        let url = format!("{}{path}", self.options.edge_origin);
+        let body = body.to_string();
+        let give_up = tokio::time::Instant::now() + PATIENCE;
+        let mut wait = Duration::from_millis(50);
+        loop {
+            let request = self.client.post(&url).header("Origin", origin).header("Content-Type", "text/plain");
+            let trouble = match request.body(body.clone()).send().await {
+                Ok(response) if response.status().is_success() => match response.json().await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => error.to_string(),
+                },
+                Ok(response) if response.status() < StatusCode::INTERNAL_SERVER_ERROR => {
+                    bail!("{path}: {} {}", response.status(), response.text().await.unwrap_or_default())
+                }
+                Ok(response) => response.status().to_string(),
+                Err(error) => error.to_string(),
+            };
+            if tokio::time::Instant::now() >= give_up {
+                bail!("{path}: {trouble}");
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The kinds of people, for whoever reads a report.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}

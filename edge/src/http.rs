@@ -1,0 +1,98 @@
+//! Reading requests within bounds and writing answers.
+
+use portico_protocol::check;
+use portico_protocol::problem::ProblemKind;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use worker::{Date, Headers, Request, Response, ResponseBuilder};
+
+use crate::error::Failure;
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    Date::now().as_millis()
+}
+
+/// A header's value; absent when missing or unreadable.
+pub(crate) fn header(request: &Request, name: &str) -> Option<String> {
+    request.headers().get(name).ok().flatten()
+}
+
+/// The bytes of a body of at most `limit`.
+pub(crate) async fn body(request: &mut Request, limit: usize) -> Result<Vec<u8>, Failure> {
+    let too_large = || Failure::refused(ProblemKind::TooLarge, format!("The body is larger than {limit} bytes."));
+    let announced = header(request, "Content-Length").and_then(|length| length.parse::<usize>().ok());
+    match announced {
+        Some(length) if length > limit => Err(too_large()),
+        Some(_) => {
+            let bytes = request.bytes().await?;
+            if bytes.len() > limit { Err(too_large()) } else { Ok(bytes) }
+        }
+        // A length that is not announced is counted while reading.
+        None => {
+            use futures_lite::StreamExt as _;
+            let Ok(mut stream) = request.stream() else {
+                return Ok(Vec::new());
+            };
+            let mut bytes = Vec::new();
+            while let Some(chunk) = stream.next().await {
+                bytes.extend(chunk?);
+                if bytes.len() > limit {
+                    return Err(too_large());
+                }
+            }
+            Ok(bytes)
+        }
+    }
+}
+
+/// A JSON body of at most `limit` bytes, read into its wire type.
+pub(crate) async fn read<T: DeserializeOwned>(request: &mut Request, limit: usize) -> Result<T, Failure> {
+    let bytes = body(request, limit).await?;
+    check::read(&bytes).map_err(|error| {
+        Failure::invalid(ProblemKind::Malformed, "The body is not what this operation takes.", vec![error])
+    })
+}
+
+/// A JSON answer that nobody may keep.
+pub(crate) fn json(status: u16, value: &impl Serialize) -> Result<Response, Failure> {
+    let headers = Headers::new();
+    headers.set("Content-Type", "application/json")?;
+    headers.set("Cache-Control", "no-store")?;
+    Ok(ResponseBuilder::new().with_status(status).with_headers(headers).fixed(serde_json::to_vec(value)?))
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: u16) -> Response {
+    ResponseBuilder::new().with_status(status).empty()
+}
+
+/// The answer to a preflight. Ours are never needed (bodies are `text/plain`), but a site may send JSON.
+pub(crate) fn preflight() -> Result<Response, Failure> {
+    let headers = Headers::new();
+    headers.set("Access-Control-Allow-Methods", "GET, POST, PUT")?;
+    headers.set("Access-Control-Allow-Headers", "Content-Type")?;
+    headers.set("Access-Control-Max-Age", "86400")?;
+    Ok(ResponseBuilder::new().with_status(204).with_headers(headers).empty())
+}
+
+/// Lets pages read what visitor-side operations answer, refusals included: whether a page may *use* a key is
+/// decided by the operation, and a refusal that cannot be read helps nobody. Assets are public. Server-side and
+/// console operations get no such header.
+pub(crate) fn with_cors(response: Response, path: &str, origin: Option<&str>) -> worker::Result<Response> {
+    if path.starts_with("/assets/") || path == "/portico.js" {
+        response.headers().set("Access-Control-Allow-Origin", "*")?;
+        response.headers().set("Cross-Origin-Resource-Policy", "cross-origin")?;
+    } else if let (Some(origin), "/v1/decide" | "/v1/events") = (origin, path) {
+        // `sendBeacon` sends in credentials mode, so the origin is named instead of `*`. No cookie is ever read here.
+        response.headers().set("Access-Control-Allow-Origin", origin)?;
+        response.headers().set("Access-Control-Allow-Credentials", "true")?;
+        response.headers().append("Vary", "Origin")?;
+    }
+    Ok(response)
+}
+
+/// The edge's own origin as the caller sees it.
+pub(crate) fn own_origin(request: &Request) -> Result<String, Failure> {
+    Ok(request.url()?.origin().ascii_serialization())
+}

@@ -1,0 +1,388 @@
+//! `LearnerObject`, one per site: folds the ledgers' rows, in a recorded order, into the model and the counts.
+//!
+//! Each fold is one synchronous turn: the batch (shard, first row, last row, configuration) is written to the order
+//! book and folded in memory; the number of batches is the model's version, so a version names exactly one model. A
+//! checkpoint every few seconds holds model, counts and cursors. After a restart the learner reads the checkpoint,
+//! rereads the batches since from the ledgers in the recorded order, and arrives at the same model.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use portico_engine::{Learner, Model, Observation, Place, Policy, Tally};
+use portico_protocol::report::Lag;
+use serde::{Deserialize, Serialize};
+use worker::{DurableObject, Env, Headers, Request, Response, ResponseBuilder, State, durable_object};
+
+use super::ledger::{self, Entry, Reread, Row};
+use super::site::{GetRuntime, GetVersion, RuntimeState};
+use super::sql::{Database, Sql, number};
+use super::{Call, answer, call, finish, post, stub};
+use crate::error::Failure;
+use crate::http::now_ms;
+
+const SCHEMA: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS batches (n INTEGER PRIMARY KEY, shard INTEGER NOT NULL, first INTEGER NOT NULL, \
+     last INTEGER NOT NULL, config INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS checkpoint (part INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+];
+
+/// Wait between a fold and its checkpoint: a restart rereads at most what was folded in this time.
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(3);
+/// Bytes in one part of a checkpoint; the platform allows 2 MB in a value.
+const PART_BYTES: usize = 1024 * 1024;
+/// Batches over which the lag is reported.
+const LAGS: usize = 200;
+
+/// Folds rows that follow the shard's cursor; rows before it are passed over. Without rows it only asks.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Fold {
+    pub(crate) site: String,
+    pub(crate) shard: u16,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Call for Fold {
+    const BINDING: &'static str = "LEARNER";
+    const PATH: &'static str = "/fold";
+    /// The shard's cursor: the last row that is in the model.
+    type Answer = u64;
+}
+
+/// Asks for the model unless `have` is its version already. Answered with bytes, see [`newer_model`].
+#[derive(Debug, Serialize, Deserialize)]
+struct GetModel {
+    site: String,
+    have: u64,
+}
+
+const MODEL_PATH: &str = "/model";
+const VERSION_HEADER: &str = "Portico-Model-Version";
+
+/// Asks for the figures.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct GetFigures {
+    pub(crate) site: String,
+}
+
+/// The learner's figures.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Figures {
+    pub(crate) model: u64,
+    pub(crate) model_at: u64,
+    pub(crate) folded: u64,
+    pub(crate) lag: Lag,
+    pub(crate) tally: Tally,
+}
+
+impl Call for GetFigures {
+    const BINDING: &'static str = "LEARNER";
+    const PATH: &'static str = "/figures";
+    type Answer = Figures;
+}
+
+/// The model of a site if it is not of version `have`.
+pub(crate) async fn newer_model(env: &Env, site: &str, have: u64) -> Result<Option<(u64, Model)>, Failure> {
+    let question = GetModel { site: site.to_owned(), have };
+    let mut response = post(&stub(env, Fold::BINDING, site)?, MODEL_PATH, &question).await?;
+    if response.status_code() == 204 {
+        return Ok(None);
+    }
+    let version = response.headers().get(VERSION_HEADER)?.and_then(|version| version.parse().ok());
+    let version = version.ok_or(Failure::Internal("a model without a version"))?;
+    let model =
+        Model::decode(&response.bytes().await?).map_err(|_| Failure::Internal("a model that does not decode"))?;
+    Ok(Some((version, model)))
+}
+
+/// A site's learner.
+#[durable_object]
+pub struct LearnerObject {
+    state: State,
+    core: Rc<Core>,
+    checkpoint_set: Cell<bool>,
+}
+
+struct Core {
+    env: Env,
+    loaded: RefCell<Option<Loaded>>,
+    database: Database,
+}
+
+/// Everything in memory; the truth is the checkpoint, the order book and the ledgers.
+struct Loaded {
+    learner: Learner,
+    policy: Policy,
+    config: u64,
+    progress: Written,
+    model_at: u64,
+    lags: VecDeque<u64>,
+    encoded: Option<Vec<u8>>,
+}
+
+/// How far the learner is; part of a checkpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Written {
+    /// Batches folded: the model's version.
+    batches: u64,
+    /// Rows folded.
+    rows: u64,
+    cursors: BTreeMap<u16, u64>,
+    faded_to_ms: u64,
+    at_ms: u64,
+}
+
+impl DurableObject for LearnerObject {
+    fn new(state: State, env: Env) -> Self {
+        let core = Core { env, loaded: RefCell::new(None), database: Database::default() };
+        Self { state, core: Rc::new(core), checkpoint_set: Cell::new(false) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let path = request.path();
+        let answered = match path.as_str() {
+            Fold::PATH => answer(&mut request, async |call: Fold| self.fold(call).await).await,
+            GetFigures::PATH => answer(&mut request, async |call: GetFigures| self.figures(&call.site).await).await,
+            MODEL_PATH => self.model(&mut request).await,
+            _ => Err(Failure::Internal("no such operation")),
+        };
+        finish("LearnerObject", &path, answered)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.checkpoint_set.set(false);
+        if let Err(failure) = self.checkpoint() {
+            worker::console_error!("LearnerObject checkpoint: {failure}");
+            self.set_checkpoint().await?;
+        }
+        Response::empty()
+    }
+}
+
+impl LearnerObject {
+    async fn fold(&self, call: Fold) -> Result<u64, Failure> {
+        self.load(&call.site).await?;
+        let wanted = call.rows.iter().map(config_of).max().unwrap_or(0);
+        self.follow_config(&call.site, wanted).await?;
+        let cursor = self.core.fold(&self.state, call.shard, &call.rows)?;
+        if !call.rows.is_empty() && !self.checkpoint_set.replace(true) {
+            self.set_checkpoint().await?;
+        }
+        Ok(cursor)
+    }
+
+    async fn set_checkpoint(&self) -> worker::Result<()> {
+        self.checkpoint_set.set(true);
+        self.state.storage().set_alarm(CHECKPOINT_AFTER).await
+    }
+
+    /// Brings memory up once; nothing else reaches the object meanwhile.
+    async fn load(&self, site: &str) -> Result<(), Failure> {
+        if self.core.loaded.borrow().is_some() {
+            return Ok(());
+        }
+        let sql = self.core.database.get(&self.state, &SCHEMA)?.clone();
+        let (core, site) = (Rc::clone(&self.core), site.to_owned());
+        let loading = async move { Ok(load(&core, &sql, &site).await) };
+        self.state.block_concurrency_while(loading).await?
+    }
+
+    /// Takes over a newer configuration before rows decided with it are folded.
+    async fn follow_config(&self, site: &str, wanted: u64) -> Result<(), Failure> {
+        let have = self.core.loaded.borrow().as_ref().map_or(0, |loaded| loaded.config);
+        if have >= wanted && have > 0 {
+            return Ok(());
+        }
+        if let RuntimeState::Newer(runtime) = call(&self.core.env, site, &GetRuntime { have }).await?
+            && let Some(loaded) = self.core.loaded.borrow_mut().as_mut()
+        {
+            loaded.policy = Policy::compile(&runtime.config.decisions).0;
+            loaded.config = runtime.version;
+        }
+        Ok(())
+    }
+
+    async fn model(&self, request: &mut Request) -> Result<Response, Failure> {
+        let question: GetModel = serde_json::from_slice(&request.bytes().await?)?;
+        self.load(&question.site).await?;
+        let mut loaded = self.core.loaded.borrow_mut();
+        let loaded = loaded.as_mut().ok_or(Failure::Internal("the learner is not loaded"))?;
+        let version = loaded.progress.batches;
+        if version == question.have {
+            return Ok(ResponseBuilder::new().with_status(204).empty());
+        }
+        let bytes = loaded.encoded.get_or_insert_with(|| loaded.learner.model.encode()).clone();
+        let headers = Headers::new();
+        headers.set(VERSION_HEADER, &version.to_string())?;
+        Ok(ResponseBuilder::new().with_headers(headers).fixed(bytes))
+    }
+
+    async fn figures(&self, site: &str) -> Result<Figures, Failure> {
+        self.load(site).await?;
+        let loaded = self.core.loaded.borrow();
+        let loaded = loaded.as_ref().ok_or(Failure::Internal("the learner is not loaded"))?;
+        let mut lags: Vec<u64> = loaded.lags.iter().copied().collect();
+        lags.sort_unstable();
+        let quantile = |part: usize| lags.get((lags.len() * part / 100).min(lags.len().saturating_sub(1))).copied();
+        Ok(Figures {
+            model: loaded.progress.batches,
+            model_at: loaded.model_at,
+            folded: loaded.progress.rows,
+            lag: Lag {
+                last_ms: loaded.lags.back().copied().unwrap_or(0),
+                p50_ms: quantile(50).unwrap_or(0),
+                p95_ms: quantile(95).unwrap_or(0),
+            },
+            tally: loaded.learner.tally.clone(),
+        })
+    }
+
+    fn checkpoint(&self) -> Result<(), Failure> {
+        let loaded = self.core.loaded.borrow();
+        let Some(loaded) = loaded.as_ref() else {
+            return Ok(());
+        };
+        let mut written = loaded.progress.clone();
+        written.faded_to_ms = loaded.learner.faded_to_ms();
+        written.at_ms = loaded.model_at;
+        let state = serde_json::to_vec(&(&written, &loaded.learner.tally))?;
+        let mut bytes = (state.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&state);
+        bytes.extend_from_slice(&loaded.learner.model.encode());
+        let sql = self.core.database.get(&self.state, &SCHEMA)?;
+        sql.run("DELETE FROM checkpoint", Vec::new())?;
+        for (part, bytes) in bytes.chunks(PART_BYTES).enumerate() {
+            sql.run("INSERT INTO checkpoint VALUES (?, ?)", vec![number(part as u64), bytes.to_vec().into()])?;
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    /// Writes a batch to the order book and folds it, in one synchronous turn.
+    fn fold(&self, state: &State, shard: u16, rows: &[Row]) -> Result<u64, Failure> {
+        let mut loaded = self.loaded.borrow_mut();
+        let loaded = loaded.as_mut().ok_or(Failure::Internal("the learner is not loaded"))?;
+        let cursor = loaded.progress.cursors.get(&shard).copied().unwrap_or(0);
+        let fresh = rows.get(rows.partition_point(|row| row.seq <= cursor)..).unwrap_or_default();
+        let (Some(first), Some(last)) = (fresh.first(), fresh.last()) else {
+            return Ok(cursor);
+        };
+        if first.seq != cursor + 1 || last.seq != cursor + fresh.len() as u64 {
+            return Ok(cursor);
+        }
+        let batch = loaded.progress.batches + 1;
+        let values =
+            vec![number(batch), number(shard.into()), number(first.seq), number(last.seq), number(loaded.config)];
+        self.database.get(state, &SCHEMA)?.run("INSERT INTO batches VALUES (?, ?, ?, ?, ?)", values)?;
+        loaded.fold(shard, fresh);
+        let now = now_ms();
+        loaded.model_at = now;
+        if loaded.lags.len() >= LAGS {
+            loaded.lags.pop_front();
+        }
+        loaded.lags.push_back(now.saturating_sub(first.at_ms));
+        Ok(last.seq)
+    }
+}
+
+impl Loaded {
+    fn fold(&mut self, shard: u16, rows: &[Row]) {
+        for row in rows {
+            if let Entry::Answer { record, step } = &row.entry {
+                let observation = Observation {
+                    offer: record.offer.clone(),
+                    placement: record.placement.clone(),
+                    rank: record.rank,
+                    arm: record.arm,
+                    features: record.features.clone(),
+                    step: *step,
+                    before: row.before,
+                    impression: row.impression.map(|seq| Place { shard, seq }),
+                    place: Place { shard, seq: row.seq },
+                    at_ms: row.at_ms,
+                };
+                self.learner.fold(&self.policy, &observation);
+            }
+            self.progress.cursors.insert(shard, row.seq);
+        }
+        self.progress.batches += 1;
+        self.progress.rows += rows.len() as u64;
+        self.encoded = None;
+    }
+}
+
+/// Reads the checkpoint and replays the batches since.
+async fn load(core: &Core, sql: &Sql, site: &str) -> Result<(), Failure> {
+    let (written, learner) = read_checkpoint(sql)?;
+    let mut loaded = Loaded {
+        learner,
+        policy: Policy::compile(&empty_config()).0,
+        config: 0,
+        model_at: written.at_ms,
+        progress: written,
+        lags: VecDeque::new(),
+        encoded: None,
+    };
+    let since = "SELECT shard, first, last, config FROM batches WHERE n > ? ORDER BY n";
+    for mut row in sql.rows(since, vec![number(loaded.progress.batches)])? {
+        let shard = u16::try_from(row.number()?).map_err(|_| Failure::Internal("a shard beyond u16"))?;
+        let (from, to, config) = (row.number()?, row.number()?, row.number()?);
+        if config != loaded.config {
+            let version = call(&core.env, site, &GetVersion { version: config }).await?;
+            let version = version.ok_or(Failure::Internal("a batch of an unknown configuration"))?;
+            loaded.policy = Policy::compile(&version.decisions).0;
+            loaded.config = config;
+        }
+        let rows = call(&core.env, &ledger::name(site, shard), &Reread { from, to }).await?;
+        loaded.fold(shard, &rows);
+    }
+    if let RuntimeState::Newer(runtime) = call(&core.env, site, &GetRuntime { have: loaded.config }).await? {
+        loaded.policy = Policy::compile(&runtime.config.decisions).0;
+        loaded.config = runtime.version;
+    }
+    *core.loaded.borrow_mut() = Some(loaded);
+    Ok(())
+}
+
+fn read_checkpoint(sql: &Sql) -> Result<(Written, Learner), Failure> {
+    let mut bytes = Vec::new();
+    for mut row in sql.rows("SELECT bytes FROM checkpoint ORDER BY part", Vec::new())? {
+        bytes.extend(row.bytes()?);
+    }
+    if bytes.is_empty() {
+        return Ok((Written::default(), Learner::default()));
+    }
+    let broken = Failure::Internal("a checkpoint that does not read");
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(broken);
+    };
+    let Some((state, model)) = rest.split_at_checked(u64::from_le_bytes(*length) as usize) else {
+        return Err(broken);
+    };
+    let (written, tally): (Written, Tally) = serde_json::from_slice(state)?;
+    let model = Model::decode(model).map_err(|_| broken)?;
+    let learner = Learner::resume(model, tally, written.faded_to_ms);
+    Ok((written, learner))
+}
+
+fn config_of(row: &Row) -> u64 {
+    match &row.entry {
+        Entry::Answer { record, .. } => record.config,
+        Entry::Note { .. } => 0,
+    }
+}
+
+fn empty_config() -> portico_engine::config::Config {
+    portico_engine::config::Config {
+        attributes: Vec::new(),
+        stages: Vec::new(),
+        kpis: Vec::new(),
+        groups: Vec::new(),
+        offers: Vec::new(),
+        placements: Vec::new(),
+        arms: portico_engine::config::Arms::default(),
+        model: portico_engine::config::Model::default(),
+    }
+}

@@ -1,0 +1,65 @@
+//! The Durable Objects: each fact has one owner, and its truth is in SQLite.
+//!
+//! Callers and objects share one typed interface: a [`Call`] names its object, its path, its question and its answer.
+
+pub(crate) mod directory;
+pub(crate) mod learner;
+pub(crate) mod ledger;
+pub(crate) mod site;
+mod sql;
+pub(crate) mod visitor;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::JsValue;
+use worker::{Env, Method, Request, RequestInit, Response, Stub};
+
+use crate::error::Failure;
+
+/// A question to an object.
+pub(crate) trait Call: Serialize + DeserializeOwned {
+    /// The namespace's binding.
+    const BINDING: &'static str;
+    /// The operation, as a path.
+    const PATH: &'static str;
+    /// What comes back.
+    type Answer: Serialize + DeserializeOwned;
+}
+
+/// Asks the object of a name.
+pub(crate) async fn call<C: Call>(env: &Env, name: &str, question: &C) -> Result<C::Answer, Failure> {
+    let mut response = post(&stub(env, C::BINDING, name)?, C::PATH, question).await?;
+    Ok(serde_json::from_slice(&response.bytes().await?)?)
+}
+
+pub(crate) fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Failure> {
+    Ok(env.durable_object(binding)?.get_by_name(name)?)
+}
+
+pub(crate) async fn post(stub: &Stub, path: &str, question: &impl Serialize) -> Result<Response, Failure> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(JsValue::from_str(&serde_json::to_string(question)?)));
+    let request = Request::new_with_init(&format!("https://object{path}"), &init)?;
+    let response = stub.fetch_with_request(request).await?;
+    match response.status_code() {
+        200 | 204 => Ok(response),
+        _ => Err(Failure::Internal("an object failed; its own log says why")),
+    }
+}
+
+/// Answers a call inside an object.
+pub(crate) async fn answer<C: Call>(
+    request: &mut Request,
+    handle: impl AsyncFnOnce(C) -> Result<C::Answer, Failure>,
+) -> Result<Response, Failure> {
+    let question: C = serde_json::from_slice(&request.bytes().await?)?;
+    Ok(Response::from_json(&handle(question).await?)?)
+}
+
+/// The last step of an object's `fetch`: our failures are logged and become a plain 500.
+pub(crate) fn finish(object: &str, path: &str, answer: Result<Response, Failure>) -> worker::Result<Response> {
+    answer.or_else(|failure| {
+        worker::console_error!("{object} {path}: {failure}");
+        Response::error("failed", 500)
+    })
+}

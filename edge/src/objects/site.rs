@@ -1,0 +1,256 @@
+//! `SiteObject`, one per site: the draft, the published versions, the sealing keys, the one-time console codes.
+//!
+//! Every operation is one synchronous turn on one thread: a version is published once, a code is redeemed once.
+
+use portico_protocol::seal::{Keyring, SealingKey};
+use portico_protocol::site::SiteConfig;
+use serde::{Deserialize, Serialize};
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use super::sql::{Database, Sql, number};
+use super::{Call, answer, finish};
+use crate::crypto;
+use crate::error::Failure;
+
+const SCHEMA: [&str; 4] = [
+    "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS versions (version INTEGER PRIMARY KEY, at INTEGER NOT NULL, config TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS draft (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS codes (hash TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID",
+];
+
+/// How long a one-time link waits to be opened.
+const CODE_MS: u64 = 12 * 60 * 60 * 1000;
+
+/// Everything an isolate needs to decide for the site.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Runtime {
+    pub(crate) version: u64,
+    pub(crate) config: SiteConfig,
+    pub(crate) keyring: Keyring,
+    pub(crate) hash_key: [u8; 16],
+}
+
+/// Asks for the runtime unless `have` is the published version already.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct GetRuntime {
+    pub(crate) have: u64,
+}
+
+/// The answer to [`GetRuntime`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum RuntimeState {
+    NotPublished,
+    Unchanged,
+    Newer(Box<Runtime>),
+}
+
+impl Call for GetRuntime {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/runtime";
+    type Answer = RuntimeState;
+}
+
+/// Replaces the draft.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PutDraft {
+    pub(crate) config: SiteConfig,
+}
+
+impl Call for PutDraft {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/draft/put";
+    type Answer = ();
+}
+
+/// Reads the draft and what is published.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct GetDraft {}
+
+/// The answer to [`GetDraft`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Drafts {
+    pub(crate) draft: Option<SiteConfig>,
+    pub(crate) published: Option<SiteConfig>,
+    pub(crate) version: u64,
+}
+
+impl Call for GetDraft {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/draft/get";
+    type Answer = Drafts;
+}
+
+/// Publishes a checked configuration as the next version.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Publish {
+    pub(crate) config: SiteConfig,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for Publish {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/publish";
+    type Answer = u64;
+}
+
+/// Reads one published version.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct GetVersion {
+    pub(crate) version: u64,
+}
+
+impl Call for GetVersion {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/version";
+    type Answer = Option<SiteConfig>;
+}
+
+/// Makes a one-time console code.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct IssueCode {
+    pub(crate) now_ms: u64,
+}
+
+impl Call for IssueCode {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/code/issue";
+    type Answer = String;
+}
+
+/// Redeems one; the second time it is unknown.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RedeemCode {
+    pub(crate) code: String,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for RedeemCode {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/code/redeem";
+    /// The keyring to seal a session with.
+    type Answer = Option<Keyring>;
+}
+
+/// A site.
+#[durable_object]
+pub struct SiteObject {
+    state: State,
+    database: Database,
+}
+
+impl DurableObject for SiteObject {
+    fn new(state: State, _env: Env) -> Self {
+        Self { state, database: Database::default() }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let path = request.path();
+        let answered = match path.as_str() {
+            GetRuntime::PATH => answer(&mut request, async |call: GetRuntime| self.runtime(call.have)).await,
+            PutDraft::PATH => answer(&mut request, async |call| self.put_draft(&call)).await,
+            GetDraft::PATH => answer(&mut request, async |_: GetDraft| self.drafts()).await,
+            Publish::PATH => answer(&mut request, async |call| self.publish(&call)).await,
+            GetVersion::PATH => answer(&mut request, async |call: GetVersion| self.version(call.version)).await,
+            IssueCode::PATH => answer(&mut request, async |call: IssueCode| self.issue_code(call.now_ms)).await,
+            RedeemCode::PATH => answer(&mut request, async |call| self.redeem_code(&call)).await,
+            _ => Err(Failure::Internal("no such operation")),
+        };
+        finish("SiteObject", &path, answered)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        Response::empty()
+    }
+}
+
+impl SiteObject {
+    fn sql(&self) -> Result<&Sql, Failure> {
+        self.database.get(&self.state, &SCHEMA)
+    }
+
+    fn latest(sql: &Sql) -> Result<Option<(u64, SiteConfig)>, Failure> {
+        let row = sql.first("SELECT version, config FROM versions ORDER BY version DESC LIMIT 1", Vec::new())?;
+        row.map(|mut row| Ok((row.number()?, serde_json::from_str(&row.text()?)?))).transpose()
+    }
+
+    fn runtime(&self, have: u64) -> Result<RuntimeState, Failure> {
+        let sql = self.sql()?;
+        let newest =
+            sql.first("SELECT max(version) FROM versions WHERE version > 0 HAVING max(version) > 0", Vec::new())?;
+        match newest.map(|mut row| row.number()).transpose()? {
+            None => Ok(RuntimeState::NotPublished),
+            Some(version) if version == have => Ok(RuntimeState::Unchanged),
+            Some(_) => match Self::latest(sql)? {
+                None => Ok(RuntimeState::NotPublished),
+                Some((version, config)) => {
+                    let keyring = secret(sql, "keyring", || {
+                        Ok(Keyring::new(vec![SealingKey { id: 1, secret: crypto::random()? }]))
+                    })?;
+                    let hash_key = secret(sql, "hash_key", crypto::random)?;
+                    Ok(RuntimeState::Newer(Box::new(Runtime { version, config, keyring, hash_key })))
+                }
+            },
+        }
+    }
+
+    fn put_draft(&self, call: &PutDraft) -> Result<(), Failure> {
+        let values = vec![serde_json::to_string(&call.config)?.into()];
+        self.sql()?.run("INSERT INTO draft VALUES (1, ?) ON CONFLICT DO UPDATE SET config = excluded.config", values)
+    }
+
+    fn drafts(&self) -> Result<Drafts, Failure> {
+        let sql = self.sql()?;
+        let draft = sql.first("SELECT config FROM draft", Vec::new())?;
+        let draft = draft.map(|mut row| Ok::<_, Failure>(serde_json::from_str(&row.text()?)?)).transpose()?;
+        let latest = Self::latest(sql)?;
+        let version = latest.as_ref().map_or(0, |(version, _)| *version);
+        Ok(Drafts { draft, published: latest.map(|(_, config)| config), version })
+    }
+
+    fn publish(&self, call: &Publish) -> Result<u64, Failure> {
+        let sql = self.sql()?;
+        let version = Self::latest(sql)?.map_or(0, |(version, _)| version) + 1;
+        let values = vec![number(version), number(call.now_ms), serde_json::to_string(&call.config)?.into()];
+        sql.run("INSERT INTO versions VALUES (?, ?, ?)", values)?;
+        Ok(version)
+    }
+
+    fn version(&self, version: u64) -> Result<Option<SiteConfig>, Failure> {
+        let row = self.sql()?.first("SELECT config FROM versions WHERE version = ?", vec![number(version)])?;
+        row.map(|mut row| Ok(serde_json::from_str(&row.text()?)?)).transpose()
+    }
+
+    fn issue_code(&self, now_ms: u64) -> Result<String, Failure> {
+        let sql = self.sql()?;
+        let code = data_encoding::BASE32_NOPAD.encode(&crypto::random::<20>()?).to_ascii_lowercase();
+        sql.run("DELETE FROM codes WHERE expires <= ?", vec![number(now_ms)])?;
+        let values = vec![crypto::key_hash(&code).into(), number(now_ms + CODE_MS)];
+        sql.run("INSERT INTO codes VALUES (?, ?)", values)?;
+        Ok(code)
+    }
+
+    fn redeem_code(&self, call: &RedeemCode) -> Result<Option<Keyring>, Failure> {
+        let sql = self.sql()?;
+        let values = vec![crypto::key_hash(&call.code).into(), number(call.now_ms)];
+        let found = sql.first("DELETE FROM codes WHERE hash = ? AND expires > ? RETURNING expires", values)?;
+        match (found, self.runtime(0)?) {
+            (Some(_), RuntimeState::Newer(runtime)) => Ok(Some(runtime.keyring)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A secret of the site, made when first asked for.
+fn secret<T: Serialize + for<'a> Deserialize<'a>>(
+    sql: &Sql,
+    name: &str,
+    make: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if let Some(mut row) = sql.first("SELECT value FROM secrets WHERE name = ?", vec![name.into()])? {
+        return Ok(serde_json::from_str(&row.text()?)?);
+    }
+    let value = make()?;
+    sql.run("INSERT INTO secrets VALUES (?, ?)", vec![name.into(), serde_json::to_string(&value)?.into()])?;
+    Ok(value)
+}

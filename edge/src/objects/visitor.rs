@@ -1,0 +1,100 @@
+//! `VisitorObject`, one per customer of a site: what is remembered of them across visits and devices.
+//!
+//! One row, replaced in one synchronous turn. Dismissals are idempotent (by offer), so a repeated event is harmless.
+
+use portico_protocol::seal::Memory;
+use serde::{Deserialize, Serialize};
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use super::sql::{Database, number};
+use super::{Call, answer, finish};
+use crate::error::Failure;
+
+/// A page view: remembered, and all that is remembered comes back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct See {
+    pub(crate) topic: Option<String>,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for See {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/see";
+    type Answer = Memory;
+}
+
+/// Offers put away.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Dismiss {
+    pub(crate) offers: Vec<String>,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for Dismiss {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/dismiss";
+    type Answer = ();
+}
+
+/// The name of a customer's object.
+pub(crate) fn name(site: &str, customer: &str) -> String {
+    format!("{site}/customer/{customer}")
+}
+
+/// A visitor.
+#[durable_object]
+pub struct VisitorObject {
+    state: State,
+    database: Database,
+}
+
+impl DurableObject for VisitorObject {
+    fn new(state: State, _env: Env) -> Self {
+        Self { state, database: Database::default() }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let path = request.path();
+        let answered = match path.as_str() {
+            See::PATH => {
+                let see = async |call: See| {
+                    self.change(call.now_ms, |memory, seen_ms| memory.see(call.topic.as_deref(), seen_ms, call.now_ms))
+                };
+                answer(&mut request, see).await
+            }
+            Dismiss::PATH => {
+                let dismiss = async |call: Dismiss| {
+                    self.change(call.now_ms, |memory, _| {
+                        call.offers.iter().for_each(|offer| memory.dismiss(offer, call.now_ms));
+                    })?;
+                    Ok(())
+                };
+                answer(&mut request, dismiss).await
+            }
+            _ => Err(Failure::Internal("no such operation")),
+        };
+        finish("VisitorObject", &path, answered)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        Response::empty()
+    }
+}
+
+impl VisitorObject {
+    fn change(&self, now_ms: u64, change: impl FnOnce(&mut Memory, u64)) -> Result<Memory, Failure> {
+        let schema = "CREATE TABLE IF NOT EXISTS memory (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, memory TEXT NOT NULL)";
+        let sql = self.database.get(&self.state, &[schema])?;
+        let (seen_ms, mut memory) = match sql.first("SELECT seen, memory FROM memory", Vec::new())? {
+            Some(mut row) => (row.number()?, serde_json::from_str(&row.text()?)?),
+            None => (0, Memory::default()),
+        };
+        change(&mut memory, seen_ms);
+        let values = vec![number(now_ms), serde_json::to_string(&memory)?.into()];
+        sql.run(
+            "INSERT INTO memory VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET seen = excluded.seen, memory = excluded.memory",
+            values,
+        )?;
+        Ok(memory)
+    }
+}

@@ -1,0 +1,103 @@
+//! Files: the loader, the hashed assets, the console's page.
+
+use portico_protocol::problem::ProblemKind;
+use worker::{EncodeBody, Env, Headers, Request, Response, ResponseBuilder};
+
+use crate::error::Failure;
+use crate::http::header;
+
+const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+const FOREVER: &str = "public, max-age=31536000, immutable";
+/// The loader is evergreen: asked for again after five minutes, and then mostly answered with 304.
+const SHORT: &str = "public, max-age=300, stale-while-revalidate=86400";
+/// The console loads nothing from elsewhere and stands in no frame.
+const CONSOLE_CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; \
+                           img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+pub(crate) fn openapi() -> Result<Response, Failure> {
+    let headers = Headers::new();
+    headers.set("Content-Type", "application/json")?;
+    headers.set("Cache-Control", SHORT)?;
+    headers.set("Access-Control-Allow-Origin", "*")?;
+    Ok(ResponseBuilder::new().with_headers(headers).fixed(OPENAPI.as_bytes().to_vec()))
+}
+
+pub(crate) async fn loader(request: &Request, env: &Env) -> Result<Response, Failure> {
+    file(request, env, "portico.js", SHORT, &[]).await
+}
+
+pub(crate) async fn asset(request: &Request, env: &Env, name: &str) -> Result<Response, Failure> {
+    file(request, env, name, FOREVER, &[]).await
+}
+
+pub(crate) async fn console(request: &Request, env: &Env) -> Result<Response, Failure> {
+    let headers = [
+        ("Content-Security-Policy", CONSOLE_CSP),
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+    ];
+    file(request, env, "console.html", "no-cache", &headers).await
+}
+
+async fn file(
+    request: &Request,
+    env: &Env,
+    name: &str,
+    cache: &str,
+    more: &[(&str, &str)],
+) -> Result<Response, Failure> {
+    let plain =
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) && !name.starts_with('.');
+    let kind = name.rsplit_once('.').and_then(|(_, ending)| media_type(ending)).filter(|_| plain);
+    let not_found = || Failure::refused(ProblemKind::NotFound, "There is no such asset.");
+    let kind = kind.ok_or_else(not_found)?;
+    let assets = env.service("ASSETS")?;
+    let brotli = header(request, "Accept-Encoding").is_some_and(|accepted| {
+        accepted.split(',').any(|coding| coding.split(';').next().is_some_and(|coding| coding.trim() == "br"))
+    });
+    let mut found = None;
+    if brotli {
+        let compressed = assets.fetch(format!("http://assets/{name}.br"), None).await?;
+        found = (compressed.status_code() == 200).then_some((compressed, true));
+    }
+    let (mut response, compressed) = match found {
+        Some(found) => found,
+        None => (assets.fetch(format!("http://assets/{name}"), None).await?, false),
+    };
+    if response.status_code() != 200 {
+        return Err(not_found());
+    }
+    let bytes = response.bytes().await?;
+    let headers = Headers::new();
+    let etag = format!("\"{}{}\"", &crate::crypto::content_hash(&bytes), if compressed { "-br" } else { "" });
+    headers.set("ETag", &etag)?;
+    headers.set("Content-Type", kind)?;
+    headers.set("Cache-Control", cache)?;
+    headers.set("Vary", "Accept-Encoding")?;
+    headers.set("X-Content-Type-Options", "nosniff")?;
+    for (name, value) in more {
+        headers.set(name, value)?;
+    }
+    if header(request, "If-None-Match").is_some_and(|known| known.split(',').any(|known| known.trim() == etag)) {
+        return Ok(ResponseBuilder::new().with_status(304).with_headers(headers).empty());
+    }
+    let mut builder = ResponseBuilder::new();
+    if compressed {
+        headers.set("Content-Encoding", "br")?;
+        builder = builder.with_encode_body(EncodeBody::Manual);
+    }
+    Ok(builder.with_headers(headers).fixed(bytes))
+}
+
+fn media_type(ending: &str) -> Option<&'static str> {
+    Some(match ending {
+        "js" => "text/javascript; charset=utf-8",
+        "wasm" => "application/wasm",
+        "css" => "text/css; charset=utf-8",
+        "html" => "text/html; charset=utf-8",
+        "json" => "application/json",
+        "ts" => "text/plain; charset=utf-8",
+        "svg" => "image/svg+xml",
+        _ => return None,
+    })
+}

@@ -1,0 +1,351 @@
+//! `POST /v1/decide`: the hot path. No storage for an anonymous visitor, one object for a customer.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use portico_engine::{Ask, Dismissal, Facts, Filled, Question, Seed, Source, decide as choose, explain};
+use portico_protocol::content::{OfferView, PlacementView};
+use portico_protocol::decide::{Consent, DecideRequest, DecideResponse, OfferResponse, PlacementResponse};
+use portico_protocol::id::{DecisionId, VisitorId};
+use portico_protocol::identity::{Customer, Unverified};
+use portico_protocol::limits::BODY_BYTES;
+use portico_protocol::problem::{FieldError, ProblemKind};
+use portico_protocol::report::DecisionSample;
+use portico_protocol::seal::{Memory, OfferRecord, Purpose, VisitorRecord};
+use worker::{Context, Env, Request, Response};
+
+use crate::access::{self, Caller};
+use crate::crypto::{key_hash, random, verify};
+use crate::error::Failure;
+use crate::facts;
+use crate::http::{header, json, now_ms, own_origin, read};
+use crate::objects::visitor::{self, See};
+use crate::objects::{call, ledger};
+use crate::snapshot::Snapshot;
+
+/// Least time between two decisions kept for the console's live page: a sample, so that the hot path writes nothing.
+const SAMPLE_EVERY_MS: u64 = 200;
+/// Verified identity tokens remembered by their hash until they expire; beyond it all are verified again.
+const MOST_IDENTITIES: usize = 10_000;
+
+thread_local! {
+    static SAMPLED_MS: Cell<u64> = const { Cell::new(0) };
+    static IDENTITIES: RefCell<BTreeMap<String, Customer>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Who the visitor is, as far as may be known.
+enum Visitor {
+    /// Nothing may be kept: context alone.
+    Unknown,
+    /// Carries what is remembered of them in a token.
+    Anonymous(VisitorRecord),
+    /// Vouched for by the site's server.
+    Known(Customer, Memory),
+}
+
+/// Everything that one decision needs and that its sample needs again.
+struct Prepared {
+    facts: Facts,
+    sticky: String,
+    dismissals: Vec<Dismissal>,
+    decision: DecisionId,
+    now_ms: u64,
+}
+
+pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
+    let bearer = access::bearer(&request);
+    let origin = header(&request, "Origin");
+    let private = header(&request, "Sec-GPC").as_deref() == Some("1");
+    let user_agent = header(&request, "User-Agent").unwrap_or_default();
+    let own_origin = own_origin(&request)?;
+    let asked: DecideRequest = read(&mut request, BODY_BYTES).await?;
+    asked
+        .check()
+        .map_err(|errors| Failure::invalid(ProblemKind::Malformed, "The request is out of bounds.", errors))?;
+    let caller = access::visitor_side(env, context, bearer.as_deref(), origin.as_deref(), &asked.site).await?;
+    if asked.explain && !caller.trusted {
+        return Err(Failure::refused(ProblemKind::Forbidden, "Only a secret key may ask for the trace."));
+    }
+    if asked.customer.is_some() && !caller.trusted {
+        return Err(Failure::refused(ProblemKind::Forbidden, "Only a secret key may name a customer."));
+    }
+    let consent = asked.consent.unwrap_or(caller.snapshot.settings.config.consent_default);
+    let consent = if private { Consent::default() } else { consent };
+    let now_ms = now_ms();
+    let visitor = identify(&asked, consent, &caller, env, now_ms).await?;
+    let prepared = prepare(&asked, &caller, &visitor, &user_agent, now_ms)?;
+
+    let snapshot = Rc::clone(&caller.snapshot);
+    let asks: Vec<Ask<'_>> = asks(&asked);
+    let question = question(&snapshot, &asked, &asks, &prepared);
+    let settings = &snapshot.settings;
+    let (chosen, trace) = if asked.explain {
+        let (chosen, trace) = explain(&settings.policy, &snapshot.model, &question);
+        (chosen, Some(trace))
+    } else {
+        (choose(&settings.policy, &snapshot.model, &question), None)
+    };
+    let mut placements = Vec::with_capacity(asked.placements.len());
+    for (placement, filled) in asked.placements.iter().zip(&chosen.placements) {
+        let mut response = PlacementResponse {
+            id: placement.id.clone(),
+            arm: None,
+            reason: None,
+            layout: settings.config.layouts.get(&placement.id).copied().unwrap_or_default(),
+            html: None,
+            offers: Vec::new(),
+        };
+        match filled {
+            Filled::UnknownPlacement => response.reason = Some("unknown_placement".to_owned()),
+            Filled::NothingEligible => {
+                (response.arm, response.reason) = (Some(chosen.arm), Some("nothing_eligible".to_owned()));
+            }
+            Filled::Offers(offers) => {
+                response.arm = Some(chosen.arm);
+                let mut locale = asked.locale.as_str();
+                for (rank, offer) in (1_u32..).zip(offers) {
+                    let record = OfferRecord {
+                        decision: prepared.decision,
+                        offer: offer.offer.clone(),
+                        placement: placement.id.clone(),
+                        rank,
+                        arm: chosen.arm,
+                        propensity: offer.propensity,
+                        config: snapshot.version,
+                        model: snapshot.model_version,
+                        features: chosen.features.clone(),
+                        visitor: visitor.id(),
+                        customer: visitor.customer().map(str::to_owned),
+                        partner: caller.partner.clone(),
+                        decided_ms: prepared.now_ms,
+                    };
+                    let token = settings
+                        .keyring
+                        .seal(Purpose::Offer, &snapshot.site, &record, random()?)
+                        .map_err(|_| Failure::Internal("an offer's record could not be sealed"))?;
+                    let Some((language, content)) = settings.config.words(&offer.offer, &asked.locale) else {
+                        continue;
+                    };
+                    locale = language;
+                    response.offers.push(OfferResponse {
+                        offer: offer.offer.clone(),
+                        rank,
+                        score: offer.score,
+                        propensity: offer.propensity,
+                        href: format!("/v1/go/{}~{token}", snapshot.site),
+                        token: format!("{}~{token}", snapshot.site),
+                        content: content.clone(),
+                    });
+                }
+                if asked.html {
+                    response.html = Some(portico_widget::render(&view(&response, locale, &own_origin)));
+                }
+            }
+        }
+        placements.push(response);
+    }
+    let answer = DecideResponse {
+        visitor: visitor.token(&snapshot)?,
+        decision: prepared.decision.to_string(),
+        config: snapshot.version,
+        model: snapshot.model_version,
+        placements,
+        style: asked.html.then(|| portico_widget::STYLE.to_owned()),
+        trace,
+    };
+    let response = json(200, &answer)?;
+    let customer = matches!(visitor, Visitor::Known(..));
+    drop(asks);
+    sample(env, context, snapshot, asked, prepared, customer);
+    Ok(response)
+}
+
+/// What is painted: the same view goes to the browser, where it hydrates.
+fn view(response: &PlacementResponse, locale: &str, own_origin: &str) -> PlacementView {
+    let offers = response.offers.iter().map(|offer| OfferView {
+        offer: offer.offer.clone(),
+        token: offer.token.clone(),
+        href: format!("{own_origin}{}", offer.href),
+        content: offer.content.clone(),
+    });
+    PlacementView {
+        id: response.id.clone(),
+        layout: response.layout,
+        locale: locale.to_owned(),
+        offers: offers.collect(),
+    }
+}
+
+impl Visitor {
+    fn id(&self) -> Option<VisitorId> {
+        match self {
+            Self::Anonymous(record) => Some(record.id),
+            Self::Unknown | Self::Known(..) => None,
+        }
+    }
+
+    fn customer(&self) -> Option<&str> {
+        match self {
+            Self::Known(customer, _) => Some(&customer.id),
+            Self::Unknown | Self::Anonymous(_) => None,
+        }
+    }
+
+    fn token(&self, snapshot: &Snapshot) -> Result<Option<String>, Failure> {
+        match self {
+            Self::Anonymous(record) => seal_visitor(snapshot, record).map(Some),
+            Self::Unknown | Self::Known(..) => Ok(None),
+        }
+    }
+}
+
+pub(crate) fn seal_visitor(snapshot: &Snapshot, record: &VisitorRecord) -> Result<String, Failure> {
+    snapshot
+        .settings
+        .keyring
+        .seal(Purpose::Visitor, &snapshot.site, record, random()?)
+        .map_err(|_| Failure::Internal("a visitor's record could not be sealed"))
+}
+
+/// Without consent to personalization nobody is recognised, whatever the page sends.
+async fn identify(
+    asked: &DecideRequest,
+    consent: Consent,
+    caller: &Caller,
+    env: &Env,
+    now_ms: u64,
+) -> Result<Visitor, Failure> {
+    let snapshot = &caller.snapshot;
+    let customer = match (&asked.identity, &asked.customer) {
+        (Some(token), _) => Some(verified(snapshot, token, now_ms).await?),
+        (None, Some(id)) => Some(Customer { id: id.clone(), attributes: BTreeMap::new(), expires_s: 0 }),
+        (None, None) => None,
+    };
+    if !consent.personalization {
+        return Ok(Visitor::Unknown);
+    }
+    let topic = facts::topic(asked);
+    if let Some(customer) = customer {
+        let see = See { topic: topic.map(str::to_owned), now_ms };
+        let memory = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
+        return Ok(Visitor::Known(customer, memory));
+    }
+    // A visitor token that does not open is no reason to refuse: its bearer becomes a new visitor.
+    let known = asked.visitor.as_deref().and_then(|token| {
+        snapshot.settings.keyring.open::<VisitorRecord>(Purpose::Visitor, &snapshot.site, token, now_ms).ok()
+    });
+    let mut record = match known {
+        Some(record) => record,
+        None => VisitorRecord { id: VisitorId::new(random()?), seen_ms: now_ms, memory: Memory::default() },
+    };
+    record.memory.see(topic, record.seen_ms, now_ms);
+    record.seen_ms = now_ms;
+    Ok(Visitor::Anonymous(record))
+}
+
+/// The customer of an identity token; a token verified once is remembered until it expires.
+async fn verified(snapshot: &Snapshot, token: &str, now_ms: u64) -> Result<Customer, Failure> {
+    let refused = |error: portico_protocol::identity::IdentityError| {
+        let errors = vec![FieldError { pointer: "/identity".into(), detail: error.to_string() }];
+        Failure::invalid(ProblemKind::Identity, "Let the site's server issue a new identity token.", errors)
+    };
+    let cached = format!("{} {} {}", snapshot.site, snapshot.version, key_hash(token));
+    let known = IDENTITIES.with_borrow(|identities| identities.get(&cached).cloned());
+    if let Some(customer) = known.filter(|customer| now_ms / 1000 < customer.expires_s) {
+        return Ok(customer);
+    }
+    let unverified = Unverified::parse(snapshot.settings.config.identity.as_ref(), token).map_err(refused)?;
+    verify(&unverified).await.map_err(refused)?;
+    let customer = unverified.customer(now_ms).map_err(refused)?;
+    IDENTITIES.with_borrow_mut(|identities| {
+        if identities.len() >= MOST_IDENTITIES {
+            identities.clear();
+        }
+        identities.insert(cached, customer.clone());
+    });
+    Ok(customer)
+}
+
+fn prepare(
+    asked: &DecideRequest,
+    caller: &Caller,
+    visitor: &Visitor,
+    user_agent: &str,
+    now_ms: u64,
+) -> Result<Prepared, Failure> {
+    let decision = DecisionId::new(random()?);
+    let publisher = caller.partner.as_deref();
+    let mut facts = facts::of_request(asked, user_agent, publisher, &caller.snapshot.settings.config.origins, now_ms);
+    let (sticky, dismissals) = match visitor {
+        Visitor::Unknown => (decision.to_string(), Vec::new()),
+        Visitor::Anonymous(record) => {
+            facts::of_memory(&mut facts, &record.memory);
+            (record.id.to_string(), record.memory.dismissals.clone())
+        }
+        Visitor::Known(customer, memory) => {
+            facts::of_memory(&mut facts, memory);
+            facts.extend(Source::Identity, customer.attributes.clone());
+            (format!("customer {}", customer.id), memory.dismissals.clone())
+        }
+    };
+    Ok(Prepared { facts, sticky, dismissals, decision, now_ms })
+}
+
+fn asks(asked: &DecideRequest) -> Vec<Ask<'_>> {
+    asked.placements.iter().map(|placement| Ask { placement: &placement.id, count: placement.count }).collect()
+}
+
+fn question<'a>(
+    snapshot: &'a Snapshot,
+    asked: &'a DecideRequest,
+    asks: &'a [Ask<'a>],
+    prepared: &'a Prepared,
+) -> Question<'a> {
+    Question {
+        facts: &prepared.facts,
+        sticky: &prepared.sticky,
+        channel: &asked.channel,
+        dismissals: &prepared.dismissals,
+        placements: asks,
+        now_ms: prepared.now_ms,
+        seed: Seed::of_decision(&snapshot.settings.hash_key, &prepared.decision.to_string()),
+        site_key: &snapshot.settings.hash_key,
+    }
+}
+
+/// Keeps a decision for the console now and then, behind the answer. Its trace is worked out there: the same question
+/// has the same answer.
+fn sample(
+    env: &Env,
+    context: &Context,
+    snapshot: Rc<Snapshot>,
+    asked: DecideRequest,
+    prepared: Prepared,
+    customer: bool,
+) {
+    let due = SAMPLED_MS.get() + SAMPLE_EVERY_MS <= prepared.now_ms;
+    if !due {
+        return;
+    }
+    SAMPLED_MS.set(prepared.now_ms);
+    let env = env.clone();
+    context.wait_until(async move {
+        let asks = asks(&asked);
+        let question = question(&snapshot, &asked, &asks, &prepared);
+        let (_, placements) = explain(&snapshot.settings.policy, &snapshot.model, &question);
+        let sample = DecisionSample {
+            decision: prepared.decision.to_string(),
+            at: prepared.now_ms,
+            channel: asked.channel.clone(),
+            customer,
+            config: snapshot.version,
+            model: snapshot.model_version,
+            placements,
+        };
+        let keep = ledger::KeepSample { sample };
+        if let Err(failure) = call(&env, &ledger::name(&snapshot.site, 0), &keep).await {
+            worker::console_error!("sample of a decision: {failure}");
+        }
+    });
+}

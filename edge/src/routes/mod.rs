@@ -1,0 +1,9 @@
+//! The operations: read and check, call the engine or an object, answer.
+
+pub(crate) mod assets;
+pub(crate) mod console;
+pub(crate) mod decide;
+pub(crate) mod events;
+pub(crate) mod go;
+pub(crate) mod report;
+pub(crate) mod site;

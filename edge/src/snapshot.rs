@@ -1,0 +1,156 @@
+//! What an isolate keeps of each site: configuration and model, compiled, in memory.
+//!
+//! A request takes what is there. It waits only for the first snapshot of a site; later ones are fetched behind the
+//! answer, and again a moment after events went by, so that the isolate that heard an answer soon decides with it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use portico_engine::{Model, Policy};
+use portico_protocol::problem::ProblemKind;
+use portico_protocol::seal::Keyring;
+use portico_protocol::site::SiteConfig;
+use worker::{Context, Delay, Env};
+
+use crate::error::Failure;
+use crate::http::now_ms;
+use crate::objects::call;
+use crate::objects::learner::newer_model;
+use crate::objects::site::{GetRuntime, RuntimeState};
+
+/// Age at which a snapshot is looked up again behind the next answer.
+const FRESH_MS: u64 = 300;
+/// A look-up that has not come back after this long does not keep others from trying.
+const REFRESH_GIVE_UP_MS: u64 = 5_000;
+/// Waits before the looks after events: the ledger pushes after 100 ms, and a busy learner needs longer.
+const LOOK_AFTER_EVENTS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
+
+/// One site, ready to decide. Never changed, only replaced.
+pub(crate) struct Snapshot {
+    pub(crate) site: String,
+    pub(crate) version: u64,
+    pub(crate) settings: Rc<Settings>,
+    pub(crate) model_version: u64,
+    pub(crate) model: Rc<Model>,
+}
+
+/// The part that changes with the configuration.
+pub(crate) struct Settings {
+    pub(crate) config: SiteConfig,
+    pub(crate) policy: Policy,
+    pub(crate) keyring: Keyring,
+    pub(crate) hash_key: [u8; 16],
+}
+
+#[derive(Default)]
+struct Entry {
+    snapshot: Option<Rc<Snapshot>>,
+    looked_ms: u64,
+    refreshing_since_ms: Option<u64>,
+    /// Looks after events that are under way.
+    following: bool,
+}
+
+thread_local! {
+    static SITES: RefCell<BTreeMap<String, Entry>> = RefCell::default();
+}
+
+fn with_entry<T>(site: &str, act: impl FnOnce(&mut Entry) -> T) -> T {
+    SITES.with_borrow_mut(|sites| act(sites.entry(site.to_owned()).or_default()))
+}
+
+/// The site's snapshot, at once if there is one.
+pub(crate) async fn get(env: &Env, context: &Context, site: &str) -> Result<Rc<Snapshot>, Failure> {
+    let now = now_ms();
+    let (snapshot, refresh) = with_entry(site, |entry| {
+        let stale = now.saturating_sub(entry.looked_ms) >= FRESH_MS;
+        let busy = entry.refreshing_since_ms.is_some_and(|since| now.saturating_sub(since) < REFRESH_GIVE_UP_MS);
+        let refresh = entry.snapshot.is_some() && stale && !busy;
+        if refresh {
+            entry.refreshing_since_ms = Some(now);
+        }
+        (entry.snapshot.clone(), refresh)
+    });
+    if refresh {
+        let (env, site) = (env.clone(), site.to_owned());
+        context.wait_until(async move { refresh_and_report(&env, &site).await });
+    }
+    match snapshot {
+        Some(snapshot) => Ok(snapshot),
+        None => refresh_now(env, site).await,
+    }
+}
+
+/// Looks for a newer model a moment after events of the site were recorded.
+pub(crate) fn follow_events(env: &Env, context: &Context, site: &str) {
+    if with_entry(site, |entry| std::mem::replace(&mut entry.following, true)) {
+        return;
+    }
+    let (env, site) = (env.clone(), site.to_owned());
+    context.wait_until(async move {
+        for (look, wait) in LOOK_AFTER_EVENTS.into_iter().enumerate() {
+            Delay::from(wait).await;
+            // Events that come from here on are followed by looks of their own.
+            if look == 0 {
+                with_entry(&site, |entry| entry.following = false);
+            }
+            refresh_and_report(&env, &site).await;
+        }
+    });
+}
+
+async fn refresh_and_report(env: &Env, site: &str) {
+    if let Err(failure) = refresh_now(env, site).await {
+        worker::console_error!("refresh of a snapshot: {failure}");
+    }
+}
+
+/// Fetches what is newer and replaces the snapshot.
+pub(crate) async fn refresh_now(env: &Env, site: &str) -> Result<Rc<Snapshot>, Failure> {
+    let old = with_entry(site, |entry| entry.snapshot.clone());
+    let fetched = fetch(env, site, old.as_deref()).await;
+    with_entry(site, |entry| {
+        entry.refreshing_since_ms = None;
+        entry.looked_ms = now_ms();
+        let fetched = Rc::new(fetched?);
+        // Two refreshes may overlap: the newer wins.
+        let newest = match entry.snapshot.take() {
+            Some(kept) if (kept.version, kept.model_version) > (fetched.version, fetched.model_version) => kept,
+            _ => fetched,
+        };
+        entry.snapshot = Some(Rc::clone(&newest));
+        Ok(newest)
+    })
+}
+
+async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot, Failure> {
+    let have = old.map_or(0, |old| old.version);
+    let (version, settings) = match (call(env, site, &GetRuntime { have }).await?, old) {
+        (RuntimeState::Newer(runtime), _) => {
+            let (policy, _) = Policy::compile(&runtime.config.decisions);
+            let settings =
+                Settings { config: runtime.config, policy, keyring: runtime.keyring, hash_key: runtime.hash_key };
+            (runtime.version, Rc::new(settings))
+        }
+        (RuntimeState::Unchanged, Some(old)) => (old.version, Rc::clone(&old.settings)),
+        _ => {
+            return Err(Failure::refused(ProblemKind::NotPublished, "Publish a configuration, then ask again."));
+        }
+    };
+    // A learner that cannot answer does not keep the site from deciding with what it has.
+    let newer = match newer_model(env, site, old.map_or(0, |old| old.model_version)).await {
+        Ok(newer) => newer,
+        Err(failure) => {
+            worker::console_error!("look-up of a model: {failure}");
+            None
+        }
+    };
+    let (model_version, model) = match (newer, old) {
+        (Some((version, model)), _) => (version, Rc::new(model)),
+        (None, Some(old)) => (old.model_version, Rc::clone(&old.model)),
+        (None, None) => (0, Rc::new(Model::default())),
+    };
+    Ok(Snapshot { site: site.to_owned(), version, settings, model_version, model })
+}

@@ -1,0 +1,232 @@
+//! An edge, a bank and a partner site on free ports and a scratch folder; gone when dropped.
+
+use std::future::IntoFuture as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use portico_demo_site::bank::{self, BankOptions};
+use portico_demo_site::identity::{Claims, DemoIdentity};
+use portico_demo_site::partner::{self, PartnerOptions};
+use portico_demo_site::publish::{self, PublishOptions};
+use portico_demo_site::simulate;
+use portico_demo_site::stack::{self, Edge, EdgeOptions};
+use portico_protocol::report::LiveReport;
+use portico_protocol::site::SiteConfig;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// Everything that `cargo xtask demo` starts.
+pub struct World {
+    /// The edge's process.
+    pub edge: Edge,
+    /// The bank's origin.
+    pub bank: String,
+    /// The partner's origin.
+    pub partner: String,
+    /// What was published.
+    pub config: SiteConfig,
+    /// Signs as the bank's server does.
+    pub identity: DemoIdentity,
+    client: Client,
+    _folder: TempDir,
+}
+
+/// A response that has been read.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, names in lower case.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body, `null` where it is not JSON.
+    pub json: Value,
+    /// The body as text.
+    pub text: String,
+}
+
+impl World {
+    /// Starts it all and publishes the demo's configuration.
+    ///
+    /// # Errors
+    /// When a part does not come up.
+    pub async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let edge = Edge::start(EdgeOptions::from_env(folder.path().join("data"), stack::free_port()?)?).await?;
+        let (bank, bank_listener) = listen().await?;
+        let (partner, partner_listener) = listen().await?;
+        let identity = DemoIdentity::load_or_create(&folder.path().join("identity.key"))?;
+        let edge_origin = edge.origin();
+        let bank_site = bank::router(BankOptions {
+            edge_origin: edge_origin.clone(),
+            origin: bank.clone(),
+            partner_origin: partner.clone(),
+            identity: identity.clone(),
+        });
+        let partner_site = partner::router(PartnerOptions {
+            edge_origin: edge_origin.clone(),
+            origin: partner.clone(),
+            bank_origin: bank.clone(),
+        });
+        tokio::spawn(axum::serve(bank_listener, bank_site).into_future());
+        tokio::spawn(axum::serve(partner_listener, partner_site).into_future());
+        let options =
+            PublishOptions { bank_origin: bank.clone(), partner_origin: partner.clone(), identity: identity.clone() };
+        publish::publish(&edge_origin, edge.operator_key(), &options).await?;
+        let config = publish::configuration(&edge_origin, &options)?;
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(10))
+            .build()?;
+        Ok(Self { edge, bank, partner, config, identity, client, _folder: folder })
+    }
+
+    /// A request to the edge.
+    #[must_use]
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.edge.origin()))
+    }
+
+    /// A visitor-side POST as a page of the bank sends it.
+    ///
+    /// # Errors
+    /// When the edge does not answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.post_from(&self.bank, path, body).await
+    }
+
+    /// The same from another origin.
+    ///
+    /// # Errors
+    /// When the edge does not answer.
+    pub async fn post_from(&self, origin: &str, path: &str, body: &Value) -> Result<Answer> {
+        let request = self.request(Method::POST, path).header("Origin", origin).header("Content-Type", "text/plain");
+        Answer::of(request.body(body.to_string())).await
+    }
+
+    /// A server-side request with the secret key.
+    ///
+    /// # Errors
+    /// When the edge does not answer.
+    pub async fn server(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
+        let mut request = self.request(method, path).bearer_auth(publish::SECRET_KEY);
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        Answer::of(request).await
+    }
+
+    /// A decide request of an anonymous visitor on the bank's front page.
+    #[must_use]
+    pub fn question(&self) -> Value {
+        json!({
+            "site": publish::SITE_KEY,
+            "page": { "url": format!("{}/en/", self.bank) },
+            "context": { "topic": "home" },
+            "placements": [{ "id": "home-hero" }],
+            "consent": { "analytics": true, "personalization": true },
+        })
+    }
+
+    /// The identity token of one of the demo's customers.
+    ///
+    /// # Errors
+    /// When there is no such customer.
+    pub fn identity_of(&self, customer: &str) -> Result<String> {
+        let mut people = bank::people::personas().iter();
+        let person = people.find(|person| person.id == customer).context("no such customer")?;
+        Ok(self.identity.sign(&self.claims(customer, person.attributes())))
+    }
+
+    /// Claims that the edge accepts.
+    #[must_use]
+    pub fn claims(&self, customer: &str, attributes: serde_json::Map<String, Value>) -> Claims {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Claims {
+            iss: self.bank.clone(),
+            aud: "demo".to_owned(),
+            sub: customer.to_owned(),
+            iat: now,
+            exp: now + 300,
+            attributes,
+        }
+    }
+
+    /// The live report.
+    ///
+    /// # Errors
+    /// When the edge does not answer with one.
+    pub async fn report(&self) -> Result<LiveReport> {
+        let answer = self.server(Method::GET, "/v1/reports/live", None).await?;
+        serde_json::from_value(answer.json).with_context(|| answer.text)
+    }
+
+    /// Asks again until something holds.
+    ///
+    /// # Errors
+    /// When it does not hold within the deadline.
+    pub async fn until(&self, deadline: Duration, mut holds: impl FnMut(&LiveReport) -> bool) -> Result<LiveReport> {
+        let end = tokio::time::Instant::now() + deadline;
+        loop {
+            let report = self.report().await?;
+            if holds(&report) {
+                return Ok(report);
+            }
+            anyhow::ensure!(tokio::time::Instant::now() < end, "still not so after {deadline:?}: {report:?}");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    /// What a simulation of so many visitors needs.
+    #[must_use]
+    pub fn simulation(&self, visitors: u64) -> simulate::Options {
+        simulate::Options {
+            edge_origin: self.edge.origin(),
+            bank_origin: self.bank.clone(),
+            partner_origin: self.partner.clone(),
+            identity: self.identity.clone(),
+            config: self.config.clone(),
+            visitors,
+            seed: 7,
+        }
+    }
+}
+
+impl Answer {
+    /// Sends a request and reads what comes.
+    ///
+    /// # Errors
+    /// When nothing comes.
+    pub async fn of(request: RequestBuilder) -> Result<Self> {
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = String::from_utf8_lossy(&response.bytes().await?).into_owned();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Self { status, headers, json, text })
+    }
+
+    /// A part of the body by JSON pointer; `null` where there is none.
+    #[must_use]
+    pub fn at(&self, pointer: &str) -> &Value {
+        self.json.pointer(pointer).unwrap_or(&Value::Null)
+    }
+
+    /// The last part of a problem document's type, after checking that it is one.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        let media_type = self.headers.get("content-type").and_then(|value| value.to_str().ok());
+        let whole = media_type == Some("application/problem+json")
+            && self.at("/status").as_u64() == Some(self.status.into())
+            && ["/title", "/detail"].iter().all(|part| self.at(part).is_string());
+        if !whole {
+            return "not a problem document";
+        }
+        self.at("/type").as_str().and_then(|kind| kind.rsplit(':').next()).unwrap_or("no type")
+    }
+}
+
+async fn listen() -> Result<(String, TcpListener)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    Ok((format!("http://{}", listener.local_addr()?), listener))
+}

@@ -1,0 +1,8 @@
+//! The whole system: real workerd on a scratch folder, real Chromium. Run by `cargo xtask test`.
+
+mod access;
+mod decisions;
+mod events;
+mod learning;
+mod pages;
+mod sites;

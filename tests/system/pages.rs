@@ -1,0 +1,248 @@
+//! Journeys in a real browser: the bank's and the partner's pages, the console, and an edge that is not there.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use portico_tests::{Browser, Look, World};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// The first offer painted in a placement, with where it stands.
+fn offer_in(placement: &str) -> String {
+    format!(
+        "const slot = document.querySelector('portico-offers[placement=\"{placement}\"]'); \
+         const card = slot?.shadowRoot?.querySelector('[data-portico-offer]'); \
+         return card ? {{ offer: card.dataset.porticoOffer, title: card.querySelector('[part=title]').textContent, \
+         href: card.querySelector('a').href }} : null"
+    )
+}
+
+async fn accept_all(browser: &Browser) -> Result<()> {
+    browser.run("document.querySelector('#consent button[value=all]').click()").await?;
+    browser.until("return document.querySelector('#consent').hidden").await?;
+    Ok(())
+}
+
+async fn log_in(browser: &Browser, world: &World, customer: &str) -> Result<()> {
+    browser.open(&format!("{}/en/login", world.bank)).await?;
+    browser.run(&format!("document.querySelector('[data-user={customer}]').click()")).await?;
+    browser.run("document.querySelector('#login-form button').click()").await?;
+    browser.until("return location.pathname.endsWith('/account') && document.readyState === 'complete'").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_bank_shows_an_offer_that_fits_into_its_page() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    let measure = "new PerformanceObserver(list => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) \
+                   window.shifted = (window.shifted ?? 0) + entry.value }).observe({ type: 'layout-shift', buffered: true });";
+    browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": measure })).await?;
+    for (name, look) in [("desk", Look::DESK), ("phone", Look::PHONE), ("desk-dark", Look::DESK.dark()), ("phone-dark", Look::PHONE.dark())] {
+        browser.look(look).await?;
+        for language in ["en", "zh"] {
+            browser.open(&format!("{}/{language}/", world.bank)).await?;
+            let hero = browser.until(&offer_in("home-hero")).await?;
+            assert!(!hero["title"].as_str().unwrap_or_default().is_empty());
+            browser.until(&offer_in("home-list")).await?;
+            browser.picture(&format!("bank-home-{name}-{language}")).await?;
+            let shifted = browser.run("await new Promise(done => setTimeout(done, 300)); return window.shifted ?? 0").await?;
+            assert_eq!(shifted.as_f64(), Some(0.0), "the page moved at {look:?} in {language}");
+            let wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await?;
+            assert!(wide.as_f64() <= Some(0.0), "the page scrolls sideways by {wide} at {look:?} in {language}");
+        }
+    }
+    browser.look(Look::DESK).await?;
+    browser.open(&format!("{}/en/", world.bank)).await?;
+    browser.until(&offer_in("home-hero")).await?;
+    accept_all(&browser).await?;
+    browser.until(&offer_in("home-hero")).await?;
+    assert_eq!(browser.axe().await?, Vec::<String>::new());
+    assert_eq!(browser.complaints().await?, Vec::<String>::new());
+    let asked = browser
+        .run("return performance.getEntriesByType('resource').filter(entry => entry.name.startsWith(document.querySelector('script[data-site]').src.replace('/portico.js', ''))).map(entry => new URL(entry.name).pathname)")
+        .await?;
+    assert_eq!(asked.pointer("/0"), Some(&json!("/portico.js")), "{asked}");
+    assert_eq!(asked.pointer("/1"), Some(&json!("/v1/decide")), "{asked}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_customer_is_recognised_clicks_and_is_found_again_after_a_restart() -> Result<()> {
+    let mut world = World::start().await?;
+    let browser = Browser::start().await?;
+    browser.open(&format!("{}/en/", world.bank)).await?;
+    browser.until(&offer_in("home-hero")).await?;
+    assert_eq!(browser.run("return Object.keys(localStorage).length").await?, 0, "stored before consent");
+    accept_all(&browser).await?;
+    browser.until("return Object.keys(localStorage).length > 0").await?;
+
+    for customer in ["peter", "penny", "jenny"] {
+        log_in(&browser, &world, customer).await?;
+        let seen = browser.until(&offer_in("account-top")).await?;
+        browser.picture(&format!("bank-account-{customer}")).await?;
+        // In view for a second: an impression.
+        let offer = seen["offer"].as_str().unwrap_or_default().to_owned();
+        browser.run("document.querySelector('portico-offers[placement=account-top]').scrollIntoView({ block: 'center' })").await?;
+        let count = |report: &portico_protocol::report::LiveReport, clicks: bool| -> u64 {
+            let counts = report.offers.iter().filter(|counted| counted.offer == offer).flat_map(|counted| counted.arms.values());
+            counts.map(|counts| if clicks { counts.stages.get("click").copied().unwrap_or(0) } else { counts.impressions }).sum()
+        };
+        world.until(Duration::from_secs(6), |report| count(report, false) > 0).await?;
+        browser
+            .run("document.querySelector('portico-offers[placement=account-top]').shadowRoot.querySelector('a').click()")
+            .await?;
+        browser.until("return location.pathname.includes('/apply/') && document.readyState === 'complete'").await?;
+        world.until(Duration::from_secs(3), |report| count(report, true) > 0).await?;
+        browser.picture(&format!("bank-apply-{customer}")).await?;
+        browser.open(&format!("{}/en/account", world.bank)).await?;
+        browser.run("document.querySelector('.logout').requestSubmit()").await?;
+        browser.until("return document.querySelector('.logout') === null").await?;
+    }
+
+    let before = world.report().await?;
+    world.edge.kill().await?;
+    world.edge.restart().await?;
+    let after = world.report().await?;
+    assert_eq!(json!(before.offers), json!(after.offers));
+    log_in(&browser, &world, "peter").await?;
+    browser.until(&offer_in("account-top")).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_application_is_reported_as_a_stage() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    browser.open(&format!("{}/en/", world.bank)).await?;
+    browser.until(&offer_in("home-hero")).await?;
+    accept_all(&browser).await?;
+    browser.until(&offer_in("home-hero")).await?;
+    browser.run("document.querySelector('portico-offers[placement=home-hero]').shadowRoot.querySelector('a').click()").await?;
+    browser.until("return location.pathname.includes('/apply/') && document.readyState === 'complete'").await?;
+    assert_eq!(browser.until("return location.hash === '' || null").await?, true, "the token stays in the address");
+    let fill = "const form = document.querySelector('main form'); \
+                for (const field of form.querySelectorAll('input, select, textarea')) { \
+                  if (field.type === 'checkbox') field.checked = true; \
+                  else if (field.type === 'email') field.value = 'someone@example.com'; \
+                  else if (field.type === 'tel') field.value = '020 7946 0000'; \
+                  else if (field.tagName === 'SELECT') field.selectedIndex = field.options.length - 1; \
+                  else if (field.type !== 'hidden' && !field.value) field.value = field.inputMode === 'numeric' ? '1980' : 'Somebody'; } \
+                form.noValidate = true; form.requestSubmit(); return true";
+    browser.run(fill).await?;
+    if let Err(error) = browser.until("return location.pathname.endsWith('/done')").await {
+        browser.picture("bank-apply-refused").await?;
+        return Err(error);
+    }
+    let applied = |report: &portico_protocol::report::LiveReport| -> u64 {
+        let counts = report.offers.iter().flat_map(|offer| offer.arms.values());
+        counts.map(|counts| counts.stages.get("applied").copied().unwrap_or(0)).sum()
+    };
+    world.until(Duration::from_secs(5), |report| applied(report) == 1).await?;
+    browser.picture("bank-applied").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_offer_can_be_put_away_and_brought_back() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    browser.open(&format!("{}/en/", world.bank)).await?;
+    browser.until(&offer_in("home-list")).await?;
+    accept_all(&browser).await?;
+    browser.until(&offer_in("home-list")).await?;
+    let list = "const root = document.querySelector('portico-offers[placement=home-list]').shadowRoot;";
+    browser.run(&format!("{list} root.host.scrollIntoView({{ block: 'center' }}); window.card = root.querySelector('[data-portico-offer]'); \
+                          card.dispatchEvent(new PointerEvent('pointerover', {{ bubbles: true, composed: true }})); \
+                          card.dispatchEvent(new PointerEvent('pointerenter', {{ composed: true }})); root.host.dispatchEvent(new PointerEvent('pointerenter'))")).await?;
+    browser.until("return performance.getEntriesByType('resource').some(entry => entry.name.endsWith('.wasm') && entry.responseEnd > 0)").await?;
+    browser.run("await new Promise(done => setTimeout(done, 500))").await?;
+    let same = browser.run(&format!("{list} return root.querySelector('[data-portico-offer]') === card")).await?;
+    assert_eq!(same, true, "hydration replaced the edge's nodes");
+    browser.run("card.querySelector('[data-portico-action=dismiss]').click()").await?;
+    browser.until("return card.querySelector('.face').hidden && !card.querySelector('[data-portico-action=undo]').hidden").await?;
+    browser.picture("bank-offer-put-away").await?;
+    browser.run("card.querySelector('[data-portico-action=undo]').click()").await?;
+    browser.until("return !card.querySelector('.face').hidden").await?;
+    assert_eq!(browser.complaints().await?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_partner_shows_offers_under_its_own_key() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    for (name, look) in [("desk", Look::DESK), ("phone", Look::PHONE), ("desk-dark", Look::DESK.dark())] {
+        browser.look(look).await?;
+        for page in ["en/", "en/what-a-car-costs", "zh/coast-road"] {
+            browser.open(&format!("{}/{page}", world.partner)).await?;
+            browser.until(&offer_in("partner-sidebar")).await?;
+            browser.picture(&format!("partner-{name}-{}", page.replace('/', "-"))).await?;
+        }
+    }
+    let offer = browser.until(&offer_in("partner-sidebar")).await?;
+    assert!(offer["href"].as_str().is_some_and(|href| href.starts_with(&world.edge.origin())), "{offer}");
+    assert_eq!(browser.complaints().await?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_an_edge_the_page_stays_as_it_was() -> Result<()> {
+    let mut world = World::start().await?;
+    let browser = Browser::start().await?;
+    // Loaded once, so that the loader is there and only its question fails.
+    browser.open(&format!("{}/en/", world.bank)).await?;
+    browser.until(&offer_in("home-hero")).await?;
+    world.edge.kill().await?;
+    let fallback = "const slot = document.querySelector('portico-offers[placement=home-hero]'); \
+                    const words = slot.querySelector('h1'); \
+                    return words && words.getBoundingClientRect().height > 0 && document.readyState === 'complete'";
+    let listen = "addEventListener('error', event => (window.thrown ??= []).push(String(event.message))); \
+                  addEventListener('unhandledrejection', event => (window.thrown ??= []).push(String(event.reason))); \
+                  addEventListener('portico:error', event => (window.told ??= []).push(event.detail.code));";
+    browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": listen })).await?;
+    browser.open(&format!("{}/en/", world.bank)).await?;
+    browser.until(fallback).await?;
+    browser.until("return window.told?.length > 0").await?;
+    browser.picture("bank-home-edge-down").await?;
+    assert_eq!(browser.run("return window.thrown ?? null").await?, Value::Null);
+
+    // An edge that accepts and never answers.
+    let address = world.edge.origin().trim_start_matches("http://").to_owned();
+    let silent = tokio::net::TcpListener::bind(&address).await?;
+    let silence = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = silent.accept().await {
+            held.push(connection);
+        }
+    });
+    browser.open(&format!("{}/en/", world.bank)).await?;
+    browser.until(fallback).await?;
+    browser.until("return window.told?.includes('deadline')").await?;
+    browser.until(fallback).await?;
+    assert_eq!(browser.run("return window.thrown ?? null").await?, Value::Null);
+    silence.abort();
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_console_shows_what_is_learned() -> Result<()> {
+    let world = World::start().await?;
+    portico_demo_site::simulate::run(world.simulation(2_500)).await?;
+    let link = world.server(Method::POST, "/v1/console/links", None).await?;
+    let browser = Browser::start().await?;
+    browser.open(link.at("/url").as_str().unwrap_or_default()).await?;
+    browser.until("return document.body.innerText.includes('Meridian Bank') && document.querySelector('svg') !== null").await?;
+    assert_eq!(browser.run("return location.hash.includes('login')").await?, false, "the code stays in the address");
+    let offers = browser.until("const rows = document.querySelectorAll('tbody tr'); return rows.length >= 14 && rows.length").await?;
+    assert!(offers.as_u64() >= Some(14), "{offers}");
+    for (name, look) in [("desk", Look::DESK), ("phone", Look::PHONE), ("desk-dark", Look::DESK.dark())] {
+        browser.look(look).await?;
+        browser.run("scrollTo(0, 0); await new Promise(done => setTimeout(done, 1200))").await?;
+        browser.picture(&format!("console-{name}")).await?;
+    }
+    browser.look(Look::DESK).await?;
+    assert_eq!(browser.axe().await?, Vec::<String>::new());
+    assert_eq!(browser.complaints().await?, Vec::<String>::new());
+    Ok(())
+}
