@@ -41,8 +41,7 @@ async fn exchange(path: &str, body: Option<&str>) -> Result<(u16, String), JsVal
         headers.set("Content-Type", "application/json")?;
     }
     options.set_headers(&headers);
-    let response: Response =
-        JsFuture::from(window.fetch_with_str_and_init(path, &options)).await?.dyn_into()?;
+    let response: Response = JsFuture::from(window.fetch_with_str_and_init(path, &options)).await?.dyn_into()?;
     let text = JsFuture::from(response.text()?).await?;
     Ok((response.status(), text.as_string().unwrap_or_default()))
 }

@@ -100,7 +100,9 @@ impl Lang {
     pub(crate) fn arm_means(self, arm: Arm) -> &'static str {
         match (self, arm) {
             (Lang::En, Arm::Model) => "Chosen by the model: the offers with the highest sampled score.",
-            (Lang::En, Arm::Explore) => "Drawn at random among the eligible offers, so that every one of them is tried.",
+            (Lang::En, Arm::Explore) => {
+                "Drawn at random among the eligible offers, so that every one of them is tried."
+            }
             (Lang::En, Arm::Control) => "Hold-out: the eligible offers in their configured order, without the model.",
             (Lang::Zh, Arm::Model) => "由模型选择：采样得分最高的优惠。",
             (Lang::Zh, Arm::Explore) => "在符合条件的优惠中随机抽取，使每个优惠都有机会。",
@@ -242,7 +244,6 @@ pub(crate) struct Text {
     pub(crate) close: &'static str,
     pub(crate) copy_link: &'static str,
     pub(crate) copied: &'static str,
-    pub(crate) channel: &'static str,
     pub(crate) placement: &'static str,
     pub(crate) chosen: &'static str,
     pub(crate) score: &'static str,
@@ -366,7 +367,6 @@ static EN: Text = Text {
     close: "Close",
     copy_link: "Copy link",
     copied: "Copied",
-    channel: "Channel",
     placement: "Placement",
     chosen: "Chosen",
     score: "Score",
@@ -479,7 +479,6 @@ static ZH: Text = Text {
     close: "关闭",
     copy_link: "复制链接",
     copied: "已复制",
-    channel: "渠道",
     placement: "展位",
     chosen: "已选中",
     score: "得分",

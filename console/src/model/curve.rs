@@ -158,7 +158,10 @@ mod tests {
         let buckets = buckets(10, [(Arm::Model, point(90, 3)), (Arm::Control, point(10, 1))]);
         let series = series(&buckets, Metric::ClickRate, Span::Cumulative);
         let last = series.first().and_then(|s| s.points.last());
-        assert_eq!(last.map(|p| (p.from, p.to, p.tally)), Some((0, 1000, CurvePoint { impressions: 900, clicks: 30, value: 30.0 })));
+        assert_eq!(
+            last.map(|p| (p.from, p.to, p.tally)),
+            Some((0, 1000, CurvePoint { impressions: 900, clicks: 30, value: 30.0 }))
+        );
         assert_eq!(last.map(|p| p.at(Span::Cumulative)), Some(1000.0));
     }
 

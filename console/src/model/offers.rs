@@ -217,11 +217,7 @@ fn field(text: &str) -> String {
         Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
         _ => text.to_owned(),
     };
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 #[cfg(test)]
@@ -245,7 +241,7 @@ mod tests {
     fn some() -> (Vec<OfferReport>, Vec<String>) {
         let offers = vec![
             offer("savings", "Savings Plus", "save", [600, 30, 3], [100, 2, 0]),
-            offer("loan", "=Car, \"loan\"", "borrow", [200, 20, 1], [100, 9, 0]),
+            offer("loan", "=Car, \"loan\"", "borrow", [200, 20, 2], [100, 9, 0]),
             offer("new", "New card", "cards", [0, 0, 0], [0, 0, 0]),
         ];
         (offers, ["click", "applied"].map(str::to_owned).to_vec())
@@ -308,7 +304,7 @@ mod tests {
         let mut lines = csv.split("\r\n");
         assert_eq!(lines.next(), Some("\u{feff}offer,title,group,arm,impressions,dismissals,click,applied"));
         assert_eq!(lines.next(), Some("savings,Savings Plus,save,model,600,1,30,3"));
-        assert_eq!(lines.nth(2), Some("loan,\"'=Car, \"\"loan\"\"\",borrow,model,200,1,20,1"));
+        assert_eq!(lines.nth(2), Some("loan,\"'=Car, \"\"loan\"\"\",borrow,model,200,1,20,2"));
         assert_eq!(csv.matches("\r\n").count(), 10);
     }
 }

@@ -55,10 +55,12 @@ pub(crate) fn tick_digits(ticks: &[f64]) -> usize {
         [a, b, ..] => b - a,
         _ => return 0,
     };
-    (0..6).find(|digits| {
-        let scaled = step * 10f64.powi(*digits as i32);
-        (scaled - scaled.round()).abs() < 1e-6
-    }).unwrap_or(6)
+    (0..6)
+        .find(|digits| {
+            let scaled = step * 10f64.powi(*digits as i32);
+            (scaled - scaled.round()).abs() < 1e-6
+        })
+        .unwrap_or(6)
 }
 
 /// An SVG path through the points.

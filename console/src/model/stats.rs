@@ -50,10 +50,7 @@ pub(crate) fn wilson(successes: u64, trials: u64) -> Option<Interval> {
     let centre = p + z2 / (2.0 * n);
     let half = Z95 * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z2 / n;
-    Some(Interval {
-        low: ((centre - half) / scale).max(0.0),
-        high: ((centre + half) / scale).min(1.0),
-    })
+    Some(Interval { low: ((centre - half) / scale).max(0.0), high: ((centre + half) / scale).min(1.0) })
 }
 
 /// Variance of the value of one impression, from the differences between neighbouring buckets of one arm
@@ -189,10 +186,7 @@ pub(crate) fn lift(metric: Metric, model: &[CurvePoint], control: &[CurvePoint])
     let ratio = model / control;
     let error = ((model_error / model).powi(2) + (control_error / control).powi(2)).sqrt();
     let spread = (Z95 * error).exp();
-    Lift::Known {
-        relative: ratio - 1.0,
-        interval: Interval { low: ratio / spread - 1.0, high: ratio * spread - 1.0 },
-    }
+    Lift::Known { relative: ratio - 1.0, interval: Interval { low: ratio / spread - 1.0, high: ratio * spread - 1.0 } }
 }
 
 /// The probabilities one standard deviation of the logit below and above `mean`.
@@ -234,8 +228,7 @@ mod tests {
     #[test]
     fn a_trend_hardly_enters_the_variance_of_value() {
         let flat: Vec<_> = (0..200).map(|i| point(100, 3, if i % 2 == 0 { 90.0 } else { 110.0 })).collect();
-        let rising: Vec<_> =
-            flat.iter().enumerate().map(|(i, p)| point(100, 3, p.value + i as f64)).collect();
+        let rising: Vec<_> = flat.iter().enumerate().map(|(i, p)| point(100, 3, p.value + i as f64)).collect();
         let (Some(flat), Some(rising)) = (value_variance(&flat), value_variance(&rising)) else {
             unreachable!("enough pairs")
         };
@@ -251,9 +244,8 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 40) % 10 == 0
         };
-        let buckets: Vec<_> = (0..100)
-            .map(|_| point(1000, 0, (0..1000).filter(|_| draw()).count() as f64 * 20.0))
-            .collect();
+        let buckets: Vec<_> =
+            (0..100).map(|_| point(1000, 0, (0..1000).filter(|_| draw()).count() as f64 * 20.0)).collect();
         close(value_variance(&buckets).unwrap_or(0.0), 36.0, 8.0);
     }
 

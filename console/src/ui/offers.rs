@@ -39,7 +39,10 @@ pub(super) fn card(c: Console) -> impl IntoView {
     };
     let keys = window_event_listener(ev::keydown, move |event| {
         let on_page = event.target().and_then(|t| t.dyn_into::<web_sys::HtmlInputElement>().ok()).is_none();
-        if event.key() == "/" && on_page && let Some(input) = input.get_untracked() {
+        if event.key() == "/"
+            && on_page
+            && let Some(input) = input.get_untracked()
+        {
             event.prevent_default();
             // Focus is a convenience: refused, the field is a click away.
             let _ = input.focus();
@@ -145,7 +148,8 @@ fn row(c: Console, rows: Memo<Vec<Row>>, has_last: Memo<bool>, id: String) -> im
     let text = move |pick: fn(&Row) -> &String| row.with(|row| row.as_ref().map(|r| pick(r).clone()));
     let share = move || row.with(|row| row.as_ref().map_or(0.0, |r| r.share));
     let cells = ARMS.into_iter().enumerate().map(move |(i, arm)| {
-        let cell = Memo::new(move |_| row.with(|row| row.as_ref().and_then(|r| r.cells.get(i).copied()).unwrap_or_default()));
+        let cell =
+            Memo::new(move |_| row.with(|row| row.as_ref().and_then(|r| r.cells.get(i).copied()).unwrap_or_default()));
         arm_cells(c, arm, cell, has_last)
     });
     view! {
@@ -168,7 +172,9 @@ fn arm_cells(c: Console, _arm: Arm, cell: Memo<Cell>, has_last: Memo<bool>) -> i
     let few = move || cell.with(|cell| cell.impressions < FEW_IMPRESSIONS);
     let hint = move || few().then(|| c.t().few);
     let rate = |rate: Option<f64>| rate.map_or("–".to_owned(), format::percent);
-    let count = move |pick: fn(&Cell) -> u64| move || cell.with(|cell| (cell.impressions > 0).then(|| format::integer(pick(cell))));
+    let count = move |pick: fn(&Cell) -> u64| {
+        move || cell.with(|cell| (cell.impressions > 0).then(|| format::integer(pick(cell))))
+    };
     view! {
         <td class="number first">{move || cell.with(|cell| format::integer(cell.impressions))}</td>
         <td class="number" class:few=few title=hint>

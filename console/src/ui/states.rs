@@ -126,7 +126,8 @@ pub(super) fn no_visitor_yet(c: Console) -> impl IntoView {
     let nobody = Memo::new(move |_| {
         c.report.with(|report| {
             report.as_ref().is_some_and(|r| {
-                r.decisions.is_empty() && r.offers.iter().flat_map(|o| o.arms.values()).all(|counts| counts.impressions == 0)
+                r.decisions.is_empty()
+                    && r.offers.iter().flat_map(|o| o.arms.values()).all(|counts| counts.impressions == 0)
             })
         })
     });

@@ -97,20 +97,27 @@ fn offer(
     let share = offer.score.filter(|_| best > 0.0).map_or(0.0, |score| score / best);
     let rank = offer.rank.map(|rank| view! { <span class="rank" title=c.t().chosen>{rank.to_string()}</span> });
     let stages = offer.stages.iter().map(|s| stage(c, placement, s)).collect_view();
-    let kpis = offer.kpis.iter().map(|(kpi, value)| view! { <div><dt>{kpi.clone()}</dt><dd>{format::significant(*value)}</dd></div> }).collect_view();
-    let drivers = trace::drivers(&offer.drivers).into_iter().map(|(driver, bar)| {
-        let factor = c.lang.get().odds(driver.weight.exp());
-        let left = if bar < 0.0 { 0.5 + bar / 2.0 } else { 0.5 };
-        view! {
-            <li class=if bar < 0.0 { "against" } else { "for" }>
-                <span class="fact">{driver.fact.clone()}</span>
-                <span class="diverging" aria-hidden="true">
-                    <span style:left=css_percent(left) style:width=css_percent(bar.abs() / 2.0)></span>
-                </span>
-                <span class="weight">{format::signed(driver.weight)}<small>{factor}</small></span>
-            </li>
-        }
-    }).collect_view();
+    let kpis = offer
+        .kpis
+        .iter()
+        .map(|(kpi, value)| view! { <div><dt>{kpi.clone()}</dt><dd>{format::significant(*value)}</dd></div> })
+        .collect_view();
+    let drivers = trace::drivers(&offer.drivers)
+        .into_iter()
+        .map(|(driver, bar)| {
+            let factor = c.lang.get().odds(driver.weight.exp());
+            let left = if bar < 0.0 { 0.5 + bar / 2.0 } else { 0.5 };
+            view! {
+                <li class={if bar < 0.0 { "against" } else { "for" }}>
+                    <span class="fact">{driver.fact.clone()}</span>
+                    <span class="diverging" aria-hidden="true">
+                        <span style:left=css_percent(left) style:width=css_percent(bar.abs() / 2.0)></span>
+                    </span>
+                    <span class="weight">{format::signed(driver.weight)}<small>{factor}</small></span>
+                </li>
+            }
+        })
+        .collect_view();
     view! {
         <details class="offer-trace" open=open>
             <summary>
