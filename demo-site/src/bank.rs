@@ -74,7 +74,6 @@ struct Bank {
 }
 
 /// The bank as a service.
-#[must_use]
 #[expect(clippy::expect_used, reason = "templates and words are part of the binary; a test paints every page")]
 pub fn router(options: BankOptions) -> Router {
     let bank = Bank::new(options).expect("the bank's templates and words are whole");
@@ -158,7 +157,8 @@ impl Bank {
              frame-ancestors 'none'",
             visit.nonce
         );
-        let mut cookies = axum::response::AppendHeaders([(SET_COOKIE, visit.language_cookie())]).into_response().headers().clone();
+        let mut cookies =
+            axum::response::AppendHeaders([(SET_COOKIE, visit.language_cookie())]).into_response().headers().clone();
         if let Some(persona) = visit.customer {
             // Each page view makes the session last again.
             if let Ok(line) = self.session_cookie(&persona.id).parse() {
@@ -211,7 +211,10 @@ async fn front_door(headers: HeaderMap, path: Option<Path<String>>) -> Response 
         Some(Some(language)) => Redirect::permanent(&format!("/{}/", language.segment())).into_response(),
         // An unknown first segment is an old or mistyped address: its language is unknown too.
         Some(None) => Redirect::temporary(&format!("/{}/not-found", own_language(&headers).segment())).into_response(),
-        None => ([("vary", "accept-language, cookie")], Redirect::temporary(&format!("/{}/", own_language(&headers).segment())))
+        None => (
+            [("vary", "accept-language, cookie")],
+            Redirect::temporary(&format!("/{}/", own_language(&headers).segment())),
+        )
             .into_response(),
     }
 }
@@ -257,10 +260,24 @@ struct LoginQuery {
 
 async fn login_form(State(bank): Shared, visit: Visit, Query(query): Query<LoginQuery>) -> Response {
     let chosen = people::find(&query.as_whom);
-    login_page(&bank, &visit, StatusCode::OK, chosen.map(|persona| persona.id.as_str()).unwrap_or_default(), chosen, false)
+    login_page(
+        &bank,
+        &visit,
+        StatusCode::OK,
+        chosen.map(|persona| persona.id.as_str()).unwrap_or_default(),
+        chosen,
+        false,
+    )
 }
 
-fn login_page(bank: &Bank, visit: &Visit, status: StatusCode, user: &str, chosen: Option<&Persona>, refused: bool) -> Response {
+fn login_page(
+    bank: &Bank,
+    visit: &Visit,
+    status: StatusCode,
+    user: &str,
+    chosen: Option<&Persona>,
+    refused: bool,
+) -> Response {
     let people: Vec<Value> = personas().iter().map(|persona| persona.view(visit.language, now_s())).collect();
     let more = context! { people, user, password => chosen.map(|persona| persona.password.as_str()), refused };
     bank.paint(visit, "login.html", status, "service", more)
@@ -363,7 +380,13 @@ async fn apply_form(
     };
     let answers = visit.customer.map(|persona| persona.answers(now_s())).unwrap_or_default();
     let form = product.form(&answers, &[]);
-    bank.paint(&visit, "apply.html", StatusCode::OK, product.topic, context! { product => product.id, form, errors => 0, offer => query.offer() })
+    bank.paint(
+        &visit,
+        "apply.html",
+        StatusCode::OK,
+        product.topic,
+        context! { product => product.id, form, errors => 0, offer => query.offer() },
+    )
 }
 
 async fn apply_send(
@@ -383,7 +406,8 @@ async fn apply_send(
         return bank.paint(&visit, "apply.html", StatusCode::UNPROCESSABLE_ENTITY, product.topic, more);
     }
     let offer = query.offer().map(|offer| format!("&portico={offer}")).unwrap_or_default();
-    Redirect::to(&format!("/{}/apply/{id}/done?ref={}{offer}", visit.language.segment(), apply::reference())).into_response()
+    Redirect::to(&format!("/{}/apply/{id}/done?ref={}{offer}", visit.language.segment(), apply::reference()))
+        .into_response()
 }
 
 async fn applied(
@@ -401,4 +425,3 @@ async fn applied(
     let more = context! { product => product.id, offer => query.offer(), reference => query.reference.as_str() };
     bank.paint(&visit, "applied.html", StatusCode::OK, product.topic, more)
 }
-

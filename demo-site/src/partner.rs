@@ -47,7 +47,6 @@ struct Magazine {
 }
 
 /// The magazine as a service.
-#[must_use]
 #[expect(clippy::expect_used, reason = "templates and words are part of the binary; a test paints every page")]
 pub fn router(options: PartnerOptions) -> Router {
     let magazine = Magazine::new(options).expect("the magazine's templates and words are whole");

@@ -31,15 +31,23 @@ struct Field {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    Text { autocomplete: &'static str },
+    Text {
+        autocomplete: &'static str,
+    },
     Email,
     Phone,
     /// A date of birth that makes the applicant at least 18.
     Birth,
     /// Whole pounds, miles or people.
-    Number { least: u32, most: u32, unit: &'static str },
+    Number {
+        least: u32,
+        most: u32,
+        unit: &'static str,
+    },
     /// One of the options that the words list.
-    Choice { options: &'static [&'static str] },
+    Choice {
+        options: &'static [&'static str],
+    },
 }
 
 const fn number(name: &'static str, least: u32, most: u32, unit: &'static str) -> Field {
@@ -69,7 +77,12 @@ const PRODUCTS: [Product; 14] = [
     Product {
         id: "mortgage-fix",
         topic: "mortgages",
-        fields: &[number("property_value", 50_000, 5_000_000, "£"), number("mortgage_amount", 25_000, 3_000_000, "£"), number("term_years", 5, 40, ""), INCOME],
+        fields: &[
+            number("property_value", 50_000, 5_000_000, "£"),
+            number("mortgage_amount", 25_000, 3_000_000, "£"),
+            number("term_years", 5, 40, ""),
+            INCOME,
+        ],
     },
     Product { id: "savings-plus", topic: "savings", fields: &[number("first_deposit", 1, 1_000_000, "£")] },
     Product { id: "fixed-saver", topic: "savings", fields: &[number("first_deposit", 500, 1_000_000, "£")] },
@@ -81,13 +94,34 @@ const PRODUCTS: [Product; 14] = [
     Product {
         id: "personal-loan",
         topic: "loans",
-        fields: &[number("loan_amount", 7_500, 25_000, "£"), choice("loan_term", &["1", "2", "3", "4", "5", "6", "7"]), WORK, INCOME],
+        fields: &[
+            number("loan_amount", 7_500, 25_000, "£"),
+            choice("loan_term", &["1", "2", "3", "4", "5", "6", "7"]),
+            WORK,
+            INCOME,
+        ],
     },
-    Product { id: "car-insurance", topic: "insurance", fields: &[text("registration", "off"), number("yearly_miles", 500, 50_000, "")] },
-    Product { id: "home-insurance", topic: "insurance", fields: &[choice("home", &["house", "terrace", "flat", "bungalow"]), number("bedrooms", 1, 12, "")] },
-    Product { id: "travel-insurance", topic: "insurance", fields: &[number("adults", 1, 6, ""), number("children", 0, 8, "")] },
+    Product {
+        id: "car-insurance",
+        topic: "insurance",
+        fields: &[text("registration", "off"), number("yearly_miles", 500, 50_000, "")],
+    },
+    Product {
+        id: "home-insurance",
+        topic: "insurance",
+        fields: &[choice("home", &["house", "terrace", "flat", "bungalow"]), number("bedrooms", 1, 12, "")],
+    },
+    Product {
+        id: "travel-insurance",
+        topic: "insurance",
+        fields: &[number("adults", 1, 6, ""), number("children", 0, 8, "")],
+    },
     Product { id: "switch-account", topic: "accounts", fields: &[text("old_bank", "off"), WORK] },
-    Product { id: "round-ups", topic: "accounts", fields: &[choice("save_into", &["savings_plus", "regular_saver", "new"])] },
+    Product {
+        id: "round-ups",
+        topic: "accounts",
+        fields: &[choice("save_into", &["savings_plus", "regular_saver", "new"])],
+    },
 ];
 
 /// What is wrong with an answer; the words say how to mend it.
@@ -138,7 +172,8 @@ impl Product {
     /// The questions for the template: those about the product, then those about the person.
     pub(super) fn form(&self, answers: &Answers, errors: &[(&'static str, Fault)]) -> Value {
         let view = |field: &Field| {
-            let value: String = answers.get(field.name).map(|answer| answer.chars().take(LONGEST).collect()).unwrap_or_default();
+            let value: String =
+                answers.get(field.name).map(|answer| answer.chars().take(LONGEST).collect()).unwrap_or_default();
             let fault = errors.iter().find(|(name, _)| *name == field.name).map(|(_, fault)| fault.word());
             field.view(&value, fault)
         };
@@ -158,7 +193,9 @@ impl Field {
             Kind::Phone => context! { name, value, fault, kind => "tel", autocomplete => "tel" },
             Kind::Birth => context! { name, value, fault, kind => "date", autocomplete => "bday" },
             Kind::Number { least, most, unit } => context! { name, value, fault, kind => "number", least, most, unit },
-            Kind::Choice { options } => context! { name, value, fault, kind => "choice", options => Vec::from(options) },
+            Kind::Choice { options } => {
+                context! { name, value, fault, kind => "choice", options => Vec::from(options) }
+            }
         }
     }
 }
@@ -173,7 +210,10 @@ impl Kind {
             Self::Text { .. } => None,
             Self::Email => {
                 let parts = answer.split_once('@');
-                wrong(parts.is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !answer.contains(' ')), Fault::NotAnAddress)
+                wrong(
+                    parts.is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !answer.contains(' ')),
+                    Fault::NotAnAddress,
+                )
             }
             Self::Phone => {
                 let digits = answer.chars().filter(char::is_ascii_digit).count();

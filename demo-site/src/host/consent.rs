@@ -35,7 +35,9 @@ impl ConsentForm {
     pub(crate) fn consent(&self) -> Consent {
         match self.choice.as_str() {
             "all" => Consent { analytics: true, personalization: true },
-            "chosen" => Consent { analytics: self.analytics.is_some(), personalization: self.personalization.is_some() },
+            "chosen" => {
+                Consent { analytics: self.analytics.is_some(), personalization: self.personalization.is_some() }
+            }
             _ => Consent { analytics: false, personalization: false },
         }
     }

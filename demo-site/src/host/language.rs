@@ -57,7 +57,8 @@ impl Language {
         let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut best = (0.0, Self::En);
         for range in accepted.split(',') {
-            let (tag, quality) = range.split_once(";q=").map_or((range, 1.0), |(tag, q)| (tag, q.trim().parse().unwrap_or(0.0)));
+            let (tag, quality) =
+                range.split_once(";q=").map_or((range, 1.0), |(tag, q)| (tag, q.trim().parse().unwrap_or(0.0)));
             let primary = tag.trim().split('-').next().unwrap_or_default();
             if let Some(language) = Self::from_segment(&primary.to_ascii_lowercase())
                 && quality > best.0

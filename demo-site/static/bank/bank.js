@@ -46,4 +46,7 @@ for (const tile of document.querySelectorAll('[data-user]')) {
 // Whoever logs out leaves nothing of theirs in the page behind.
 document.querySelector('.logout')?.addEventListener('submit', () => portico('destroy'));
 
+// On a phone the menu scrolls sideways: begin where the visitor is.
+document.querySelector('.products [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+
 document.getElementById('errors')?.focus();
