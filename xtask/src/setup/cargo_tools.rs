@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use super::turn;
 use crate::command::cargo;
 use crate::places::Places;
 use crate::step::{Done, step};
@@ -27,7 +28,11 @@ pub(crate) fn cargo_deny(places: &Places) -> Result<PathBuf> {
 /// Removes what the compilations left behind; they shared it, so it is not removed after each.
 pub(crate) fn remove_leftovers(places: &Places) -> Result<()> {
     let target = target(places);
-    if target.exists() {
+    if !target.exists() {
+        return Ok(());
+    }
+    // A run that is compiling at the moment will do it at its end.
+    if let Some(_turn) = turn::take(places)? {
         std::fs::remove_dir_all(&target).with_context(|| format!("cannot remove {}", target.display()))?;
     }
     Ok(())
@@ -42,6 +47,10 @@ fn install(places: &Places, package: &str, version: &str, program: &str) -> Resu
     step(places, &format!("{package} {version}"), |step| {
         let folder = places.tool(package, version);
         let path = folder.join("bin").join(program);
+        if path.exists() {
+            return Ok((path, Done::Cached));
+        }
+        let _turn = turn::wait(places, step)?;
         if path.exists() {
             return Ok((path, Done::Cached));
         }

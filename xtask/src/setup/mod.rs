@@ -8,6 +8,7 @@ mod apt;
 mod browser;
 mod cargo_tools;
 mod npm;
+mod turn;
 mod wasm_target;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::turn;
 use crate::build::short_hash;
 use crate::command::{command, output};
 use crate::places::Places;
@@ -73,6 +74,10 @@ pub(crate) fn install(places: &Places) -> Result<NpmTools> {
         let folder = places.tool("npm", &id);
         let tools = NpmTools { modules: folder.join("node_modules"), id };
         check_node(&output(command("node").arg("--version")).unwrap_or_default())?;
+        if folder.exists() {
+            return Ok((tools, Done::Cached));
+        }
+        let _turn = turn::wait(places, step)?;
         if folder.exists() {
             return Ok((tools, Done::Cached));
         }

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::apt;
+use super::{apt, turn};
 use crate::command::{command, foreign_toolchain, output};
 use crate::places::{Places, folder_name};
 use crate::step::{Done, Step, step};
@@ -165,6 +165,10 @@ fn debian(places: &Places, step: &Step) -> Result<(WasmToolchain, Done)> {
     let version = apt::installed(COMPILER_PACKAGE).context("apt has installed the compiler, dpkg does not know it")?;
     let folder = places.tool("wasm-sysroot", &version);
     let toolchain = WasmToolchain::sysroot(folder.clone(), &version);
+    if folder.exists() {
+        return Ok((toolchain, Done::Cached));
+    }
+    let _turn = turn::wait(places, step)?;
     if folder.exists() {
         return Ok((toolchain, Done::Cached));
     }
