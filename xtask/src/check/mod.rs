@@ -22,11 +22,12 @@ use count::Count;
 
 /// They need a build, so they run last.
 const SYSTEM_TESTS: &str = "portico-tests";
-/// The crates that run in the browser or the worker, with their features there; lints are checked for both targets.
-const WASM_CRATES: [(&str, &[&str]); 3] = [
-    ("portico-edge", &[]),
-    ("portico-widget", &["--no-default-features", "--features", "browser"]),
-    ("portico-console", &[]),
+/// The crates that run in the browser or the worker, with their features there; lints are checked for both targets. The
+/// profile is that of the build, which has compiled the same macros.
+const WASM_CRATES: [(&str, &str, &[&str]); 3] = [
+    ("portico-edge", "release", &[]),
+    ("portico-widget", "widget", &["--no-default-features", "--features", "browser"]),
+    ("portico-console", "widget", &[]),
 ];
 
 /// Runs everything. Whether all passed.
@@ -88,13 +89,14 @@ fn wasm_lints(run: &mut Run, build: &BuildTools, tests: &TestTools, places: &Pla
         say(&format!("  note    lints for WebAssembly are not checked on this machine: {reason}"));
         return;
     }
-    for (package, features) in WASM_CRATES {
+    for (package, profile, features) in WASM_CRATES {
         run.check(&format!("lints, WebAssembly, {package}"), || {
             let target = Target::claim(places, &build.wasm)?;
             let mut clippy = build.wasm.clippy()?;
             clippy
                 .current_dir(&places.root)
                 .args(["--package", package, "--lib", "--no-deps", "--quiet", "--target", WASM_TARGET])
+                .args(["--profile", profile])
                 .args(features)
                 .args(["--", "-D", "warnings"]);
             target.apply(&mut clippy);
