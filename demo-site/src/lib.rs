@@ -9,4 +9,5 @@ mod host;
 pub mod identity;
 pub mod partner;
 pub mod publish;
+pub mod simulate;
 pub mod stack;

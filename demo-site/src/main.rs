@@ -9,6 +9,7 @@ use portico_demo_site::bank::{self, BankOptions};
 use portico_demo_site::identity::DemoIdentity;
 use portico_demo_site::partner::{self, PartnerOptions};
 use portico_demo_site::publish::{self, PublishOptions};
+use portico_demo_site::simulate;
 use portico_demo_site::stack::{self, Edge, EdgeOptions};
 use tokio::net::TcpListener;
 
@@ -24,6 +25,9 @@ struct Arguments {
     /// Begin without the state of earlier runs.
     #[arg(long)]
     fresh: bool,
+    /// Simulated visitors to send once everything runs.
+    #[arg(long, value_name = "VISITORS")]
+    simulate: Option<u64>,
     /// What `cargo xtask build` has written.
     #[arg(long, env = "PORTICO_DIST", default_value = "dist")]
     dist: PathBuf,
@@ -82,6 +86,30 @@ async fn main() -> Result<()> {
     #[expect(clippy::print_stdout, reason = "whoever started the demo waits for this line")]
     {
         println!("ready edge={edge_origin} bank={bank_origin} partner={partner_origin} console={console}");
+    }
+
+    if let Some(visitors) = arguments.simulate {
+        let simulation = simulate::run(simulate::Options {
+            edge_origin: edge_origin.clone(),
+            bank_origin,
+            partner_origin,
+            identity: options.identity.clone(),
+            config: publish::configuration(&edge_origin, &options)?,
+            visitors,
+            seed: fastrand::u64(..),
+        });
+        let report = tokio::select! {
+            report = simulation => report.context("the simulation ended early")?,
+            ended = edge.ended() => return ended,
+            asked = asked_to_stop() => {
+                asked?;
+                return edge.stop().await;
+            }
+        };
+        #[expect(clippy::print_stdout, reason = "the table is what --simulate is for")]
+        {
+            println!("{report}");
+        }
     }
 
     tokio::select! {

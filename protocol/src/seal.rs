@@ -257,7 +257,7 @@ impl Memory {
                 self.topics.push((topic.to_owned(), 1));
             }
         }
-        self.topics.sort_by(|left, right| right.1.cmp(&left.1));
+        self.topics.sort_by_key(|(_, views)| core::cmp::Reverse(*views));
     }
 
     /// Remembers that an offer was put away.

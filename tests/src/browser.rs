@@ -81,7 +81,7 @@ impl Browser {
             wanted.add_arg(argument)?;
         }
         wanted.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
-        wanted.insert_base_capability("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" }));
+        wanted.set("goog:loggingPrefs", json!({ "browser": "ALL" }))?;
         let end = tokio::time::Instant::now() + START_DEADLINE;
         let driver = loop {
             match WebDriver::new(format!("http://127.0.0.1:{port}"), wanted.clone()).await {

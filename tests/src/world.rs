@@ -134,7 +134,7 @@ impl World {
     /// # Errors
     /// When there is no such customer.
     pub fn identity_of(&self, customer: &str) -> Result<String> {
-        let mut people = bank::people::personas().iter();
+        let mut people = bank::personas().iter();
         let person = people.find(|person| person.id == customer).context("no such customer")?;
         Ok(self.identity.sign(&self.claims(customer, person.attributes())))
     }

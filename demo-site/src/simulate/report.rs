@@ -122,7 +122,7 @@ impl fmt::Display for Report {
                 click_rate(seen, Arm::Control) * 100.0,
             )?;
         }
-        writeln!(f, "\n{:>18}  {:<20} {:>5}  {}", "who", "offer that leads", "share", "truly best")?;
+        writeln!(f, "\n{:>18}  {:<20} {:>5}  truly best", "who", "offer that leads", "share")?;
         for served in self.served() {
             let Served { kind, leader, share, best } = served;
             writeln!(f, "{kind:>18}  {leader:<20} {:>3.0} %  {best}", share * 100.0)?;
