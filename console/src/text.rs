@@ -45,6 +45,15 @@ impl Lang {
         }
     }
 
+    /// Where on the curve's axis the cursor stands.
+    pub(crate) fn impressions(self, count: u64) -> String {
+        let count = format::integer(count);
+        match self {
+            Lang::En => format!("{count} impressions"),
+            Lang::Zh => format!("{count} 次展示"),
+        }
+    }
+
     /// Which of how many rows are shown.
     pub(crate) fn rows(self, shown: usize, all: usize) -> String {
         match (self, shown == all) {
@@ -251,6 +260,7 @@ pub(crate) struct Text {
     pub(crate) prediction_legend: &'static str,
     pub(crate) mean: &'static str,
     pub(crate) sampled: &'static str,
+    pub(crate) sampled_short: &'static str,
     pub(crate) kpis: &'static str,
     pub(crate) drivers: &'static str,
     pub(crate) no_drivers: &'static str,
@@ -374,6 +384,7 @@ static EN: Text = Text {
     prediction_legend: "Line: one standard deviation either side of the mean",
     mean: "mean",
     sampled: "sampled for this decision",
+    sampled_short: "sampled",
     kpis: "Expected value by KPI, before weighing",
     drivers: "What spoke for and against a click",
     no_drivers: "No fact has moved the prediction yet.",
@@ -486,6 +497,7 @@ static ZH: Text = Text {
     prediction_legend: "横线：均值上下一个标准差",
     mean: "均值",
     sampled: "本次决策的采样值",
+    sampled_short: "采样",
     kpis: "各 KPI 的预期价值（加权前）",
     drivers: "支持和反对点击的因素",
     no_drivers: "尚无因素影响预测。",

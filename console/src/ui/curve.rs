@@ -211,7 +211,10 @@ fn watch_width(frame: &web_sys::HtmlDivElement, width: RwSignal<f64>) {
     let Ok(observer) = web_sys::ResizeObserver::new(changed.as_ref().unchecked_ref()) else { return };
     observer.observe(&element);
     let kept = StoredValue::new_local((observer, changed));
-    on_cleanup(move || drop(kept.try_with_value(|(observer, _)| observer.disconnect())));
+    on_cleanup(move || {
+        // Already gone when the whole page is torn down.
+        let _ = kept.try_with_value(|(observer, _)| observer.disconnect());
+    });
 }
 
 fn drawing(curve: Curve, chart: &Chart) -> impl IntoView + use<> {
@@ -301,7 +304,7 @@ fn readout(curve: Curve, laid_out: Memo<Chart>) -> impl IntoView {
     Some(view! {
         <div class="rule" style:left=format!("{left_px:.1}px")></div>
         <div class="readout" class:on-left=on_left role="status" style:left=format!("{left_px:.1}px")>
-            <p>{format!("{} {}", format::integer(x as u64), c.t().impressions)}</p>
+            <p>{c.lang.get().impressions(x as u64)}</p>
             <table><tbody>{rows}</tbody></table>
         </div>
     })
@@ -331,7 +334,7 @@ fn table(curve: Curve) -> impl IntoView {
         })
     };
     view! {
-        <div class="table-scroll curve-table" tabindex="0" role="region" aria-labelledby="curve-title">
+        <div class="table-scroll curve-table" tabindex="0" role="group" aria-labelledby="curve-title">
             <table class="figures-table">
                 <thead><tr>
                     <th scope="col">{move || c.t().arm_head}</th>

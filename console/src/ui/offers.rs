@@ -75,7 +75,7 @@ pub(super) fn card(c: Console) -> impl IntoView {
                     <button type="button" on:click=move |_| export(c)>{move || c.t().export}</button>
                 </div>
             </header>
-            <div class="table-scroll" tabindex="0" role="region" aria-labelledby="offers-title">
+            <div class="table-scroll" tabindex="0" role="group" aria-labelledby="offers-title">
                 <table class="offers-table">
                     <thead>
                         <tr class="arms-head">

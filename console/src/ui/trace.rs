@@ -127,15 +127,15 @@ fn offer(
                 <span class="score"><small>{c.t().score}</small>{offer.score.map_or("–".to_owned(), format::significant)}</span>
             </summary>
             <div class="inside">
-                <h6>{c.t().prediction}</h6>
+                <p class="sub">{c.t().prediction}</p>
                 <div class="stages">{stages}</div>
                 <p class="key muted">
                     <span class="mean-key" aria-hidden="true"></span>{c.t().mean}
                     <span class="sampled-key" aria-hidden="true"></span>{c.t().sampled}
                     <span class="range-key">{c.t().prediction_legend}</span>
                 </p>
-                {(!offer.kpis.is_empty()).then(|| view! { <h6>{c.t().kpis}</h6><dl class="kpis">{kpis}</dl> })}
-                <h6>{c.t().drivers}</h6>
+                {(!offer.kpis.is_empty()).then(|| view! { <p class="sub">{c.t().kpis}</p><dl class="kpis">{kpis}</dl> })}
+                <p class="sub">{c.t().drivers}</p>
                 {if offer.drivers.is_empty() {
                     view! { <p class="muted">{c.t().no_drivers}</p> }.into_any()
                 } else {
@@ -160,7 +160,7 @@ fn stage(c: Console, placement: &PlacementTrace, stage: &StageTrace) -> impl Int
             <span class="end muted" aria-hidden="true">{format::percent(end)}</span>
             <span class="numbers">
                 {format::percent(stage.mean)}" "<small>{c.t().mean}</small>" · "
-                {format::percent(stage.sampled)}" "<small>{c.t().sampled}</small>
+                {format::percent(stage.sampled)}" "<small>{c.t().sampled_short}</small>
             </span>
         </div>
     }
