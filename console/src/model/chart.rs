@@ -73,6 +73,8 @@ pub(crate) fn layout(series: &[&Series], metric: Metric, span: Span, width: f64,
     let count = ((x.end_px - x.start_px) / 110.0).clamp(2.0, 8.0) as usize;
     let x_ticks = plot::ticks(x.low, x.high, count)
         .into_iter()
+        // Impressions are whole: the axis of an empty chart has only its beginning.
+        .filter(|t| t.fract() == 0.0 && points().next().is_some() || *t == 0.0)
         .filter(|t| (x.low..=x.high).contains(t))
         .map(|t| t as u64)
         .collect();

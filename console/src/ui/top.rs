@@ -77,7 +77,11 @@ pub(super) fn figures(c: Console) -> impl IntoView {
         0 => none.to_owned(),
         n => format::integer(n),
     };
-    let duration = move |ms| format::duration(c.lang.get(), ms);
+    // Without a model nothing has been folded into one, so there is no delay to tell.
+    let duration = move |ms| match of(|r| r.model) {
+        0 => "–".to_owned(),
+        _ => format::duration(c.lang.get(), ms),
+    };
     view! {
         <dl class="figures">
             <div>
