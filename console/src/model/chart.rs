@@ -51,12 +51,11 @@ pub(crate) fn layout(series: &[&Series], metric: Metric, span: Span, width: f64,
     let points = || series.iter().flat_map(|s| &s.points);
     let ends = points().map(|p| p.to as f64);
     let x = Scale {
-        low: points().map(|p| p.from as f64).fold(f64::INFINITY, f64::min).min(1e15).max(0.0),
+        low: points().map(|p| p.from as f64).reduce(f64::min).unwrap_or(0.0),
         high: ends.fold(1.0, f64::max),
         start_px: LEFT,
         end_px: (width - right).max(LEFT + 40.0),
     };
-    let x = if points().next().is_none() { Scale { low: 0.0, ..x } } else { x };
     let highest = points().map(|p| p.estimate.mean).fold(0.0, f64::max);
     let lowest = points().map(|p| p.estimate.mean).fold(0.0, f64::min);
     let wish = points().filter_map(|p| p.estimate.interval).map(|i| i.high).fold(highest, f64::max);

@@ -24,7 +24,7 @@ impl Feed {
         let fresh: Vec<_> =
             samples.iter().filter(|s| self.find(&s.decision).is_none()).cloned().map(Arc::new).collect();
         self.seen.splice(0..0, fresh);
-        self.seen.sort_by(|a, b| b.at.cmp(&a.at));
+        self.seen.sort_by_key(|sample| std::cmp::Reverse(sample.at));
         self.seen.truncate(KEPT);
     }
 

@@ -8,7 +8,7 @@ use portico_engine::Arm;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
-use super::parts::{arm_class, arm_tag, marker, segmented, swatch};
+use super::parts::{Choice, arm_class, arm_tag, marker, segmented, swatch};
 use crate::console::Console;
 use crate::model::chart::{self, Chart, Step};
 use crate::model::curve::{self, ARMS, Series, Span};
@@ -18,8 +18,7 @@ use crate::text::Text;
 
 const HEIGHT_PX: f64 = 320.0;
 
-const METRICS: &[(Metric, fn(&Text) -> &'static str)] =
-    &[(Metric::Value, |t| t.metric_value), (Metric::ClickRate, |t| t.metric_clicks)];
+const METRICS: &[Choice<Metric>] = &[(Metric::Value, |t| t.metric_value), (Metric::ClickRate, |t| t.metric_clicks)];
 
 /// What the card's parts share.
 #[derive(Clone, Copy)]

@@ -6,11 +6,14 @@ use portico_engine::Arm;
 use crate::console::Console;
 use crate::text::Text;
 
+/// An option of a choice, and its name.
+pub(super) type Choice<T> = (T, fn(&Text) -> &'static str);
+
 /// A choice of few, as a row of buttons of which one is pressed.
 pub(super) fn segmented<T>(
     c: Console,
     label: fn(&Text) -> &'static str,
-    options: &'static [(T, fn(&Text) -> &'static str)],
+    options: &'static [Choice<T>],
     value: RwSignal<T>,
 ) -> impl IntoView
 where

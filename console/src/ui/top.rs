@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::parts::{clock_offset_min, segmented};
+use super::parts::{Choice, clock_offset_min, segmented};
 use crate::console::{Console, Theme};
 use crate::model::format;
 use crate::model::link::{Failure, Link, Session};
-use crate::text::{Lang, Text};
+use crate::text::Lang;
 
 /// Name, connection, language, theme.
 pub(super) fn bar(c: Console) -> impl IntoView {
@@ -31,8 +31,6 @@ pub(super) fn bar(c: Console) -> impl IntoView {
         </header>
     }
 }
-
-type Choice<T> = (T, fn(&Text) -> &'static str);
 
 const LANGS: &[Choice<Lang>] = &[(Lang::En, |_| "English"), (Lang::Zh, |_| "简体中文")];
 const THEMES: &[Choice<Theme>] =
