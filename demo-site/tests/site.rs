@@ -245,7 +245,7 @@ async fn an_application_is_checked_and_its_offer_reported() {
     let done = get(&site, sent.header("location"), "").await;
     assert_eq!(done.status, StatusCode::OK);
     assert!(done.body.contains("portico('track','application_submitted'"));
-    assert!(done.body.contains(r#"portico('track','applied',{offer:"savings-plus""#), "{}", done.body);
+    assert!(done.body.contains("portico('stage','applied')"), "{}", done.body);
 
     let without = post(&site, "/en/apply/savings-plus", "", form).await;
     let done = get(&site, without.header("location"), "").await;

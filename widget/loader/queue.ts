@@ -1,0 +1,77 @@
+// What happened, on its way to the edge. Nothing leaves the queue before the edge has confirmed it; an event that
+// arrives twice carries the same id and counts once, so sending again is always safe.
+
+import { attempt, site } from "./page.ts";
+import { post } from "./post.ts";
+import { granted, silent } from "./visitor.ts";
+
+interface Happening {
+  type: "impression" | "click" | "dismiss" | "page" | "track";
+  token?: string;
+  name?: string;
+  props?: object | undefined;
+}
+type Queued = Happening & { id: string; at: number };
+
+/** Below the edge's 50, so that a batch with its tokens stays within the 64 kB a browser sends from a dying page. */
+const BATCH = 40;
+/** More than a long visit leaves unsent. Beyond it the oldest page view or tracked event goes, else the newcomer. */
+const MOST = 200;
+/** In sessionStorage: what is unsent, for the tab's next page, only with consent to analytics. */
+const KEY = "portico.events." + site;
+
+let queue: Queued[] = [];
+/** Set while something is under way or about to be. */
+let timer: ReturnType<typeof setTimeout> | undefined;
+let failures = 0;
+
+/** Puts an event into the queue. */
+export const report = (event: Happening): void => {
+  if (silent()) return;
+  // A blob's address ends with a UUID, also in pages without TLS, where `crypto.randomUUID` is missing.
+  const id = URL.createObjectURL(new Blob()).slice(-36);
+  queue.push({ id, at: Date.now(), ...event });
+  if (queue.length > MOST) queue.splice(queue.findIndex(({ type }) => /^[pt]/.test(type)), 1);
+  soon();
+};
+
+/** After a word on consent: takes up what an earlier page of this tab left unsent, or forgets it. */
+export const resume = (): void => {
+  attempt(() => {
+    const kept = sessionStorage[KEY];
+    delete sessionStorage[KEY];
+    if (granted("analytics")) queue.push(...JSON.parse(kept));
+  });
+  if (silent()) queue = [];
+  soon();
+};
+
+/** Sends a little later, so that what happens together travels together. */
+export const soon = (ms = 400): void => {
+  timer ??= setTimeout(flush, ms);
+};
+
+const flush = async (): Promise<void> => {
+  const batch = queue.slice(0, BATCH);
+  let wait = 0;
+  if (batch[0])
+    try {
+      const { status, headers } = await post("events", { events: batch }, AbortSignal.timeout(1e4));
+      // Any other 4xx is the edge's last word.
+      if (status > 499 || status === 429) throw headers.get("retry-after");
+      queue = queue.filter((event) => !batch.includes(event));
+      failures = 0;
+    } catch (after) {
+      // Full jitter: a thousand pages that failed together do not come back together.
+      wait = Math.random() * Math.min(6e4, 1e3 * 2 ** failures++) + (1e3 * (after as number) || 0);
+    }
+  timer = undefined;
+  if (queue[0]) soon(wait);
+};
+
+/** The page may go away: what waits goes now. */
+export const leave = (): void => {
+  clearTimeout(timer!);
+  void flush();
+  if (granted("analytics")) attempt(() => (sessionStorage[KEY] = JSON.stringify(queue)));
+};
