@@ -2,9 +2,8 @@
 
 import { address, emit, listen, sleep, warn } from "./page.ts";
 import { post } from "./post.ts";
-import { report } from "./queue.ts";
 import type { Slot } from "./slot.ts";
-import { consent, granted, identified, remember, silent } from "./visitor.ts";
+import { consent, identified, remember, silent } from "./visitor.ts";
 
 export interface Offer {
   offer: string;
@@ -43,7 +42,6 @@ const MOST = 20;
 const due = new Set<Slot>();
 let asking: Promise<void> | undefined;
 let round = 0;
-let counted: string | undefined;
 
 const ready = new Promise<unknown>((done) => {
   if (document.readyState === "loading") listen(document, "DOMContentLoaded", done);
@@ -60,14 +58,7 @@ const decide = async (): Promise<void> => {
   asking = undefined;
   const asked = [...due].filter((slot) => slot.at.isConnected).slice(0, MOST);
   due.clear();
-  if (silent()) return;
-  const url = address();
-  const page = { url, title: document.title.slice(0, 1e3), referrer: document.referrer };
-  if (granted("analytics") && counted !== url) {
-    counted = url;
-    report({ type: "page", props: page });
-  }
-  if (!asked.length) return;
+  if (silent() || !asked.length) return;
 
   const turn = ++round;
   for (const slot of asked) slot.turn = turn;
@@ -79,7 +70,7 @@ const decide = async (): Promise<void> => {
       identity,
       locale: document.documentElement.lang || navigator.language,
       ...facts,
-      page,
+      page: { url: address(), title: document.title.slice(0, 1e3), referrer: document.referrer },
       placements: asked.map(({ at }) => ({
         id: at.getAttribute("placement"),
         count: +at.getAttribute("count")! || undefined,

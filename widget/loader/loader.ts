@@ -5,7 +5,7 @@
 
 import { ask, facts, slots } from "./decide.ts";
 import { address, attempt, life, listen, sheet, site, warn } from "./page.ts";
-import { leave, report, resume, soon } from "./queue.ts";
+import { leave, reached, report, resume, soon } from "./queue.ts";
 import { PorticoOffers } from "./slot.ts";
 import { agree, forget, identify, turnPage, type Consent } from "./visitor.ts";
 
@@ -25,6 +25,10 @@ const commands: Record<string, (...args: never[]) => unknown> = {
   refresh() {},
   track(name: string, props?: object) {
     report({ type: "track", name, props });
+    return 1;
+  },
+  stage(name: string) {
+    reached(name);
     return 1;
   },
   on(name: string, heard: (detail: unknown) => void) {

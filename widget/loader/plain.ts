@@ -16,7 +16,7 @@ export const plain = (face: Element, { layout, offers }: Placement): void => {
   const cards = add(add(face, "offers " + layout), "cards");
   for (const { content } of offers) {
     const words = add(add(cards, "card"), "words");
-    for (const name of ["eyebrow", "title", "highlight", "body", "cta", "terms"])
+    for (const name of ["title", "highlight", "body", "cta", "terms"])
       if (content[name]) add(words, name, content[name]);
   }
 };

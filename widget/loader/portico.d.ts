@@ -68,6 +68,7 @@ export interface Portico {
   (command: "context", facts: Record<string, string | number | boolean | string[]> | null): Promise<unknown> | void;
   (command: "consent", to: PorticoConsent): Promise<unknown> | void;
   (command: "track", name: string, props?: Record<string, unknown>): Promise<unknown> | void;
+  (command: "stage", stage: string): Promise<unknown> | void;
   (command: "locale", tag: string): Promise<unknown> | void;
   (command: "refresh"): Promise<unknown> | void;
   (command: "destroy"): Promise<unknown> | void;

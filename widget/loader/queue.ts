@@ -1,13 +1,14 @@
 // What happened, on its way to the edge. Nothing leaves the queue before the edge has confirmed it; an event that
 // arrives twice carries the same id and counts once, so sending again is always safe.
 
-import { attempt, site } from "./page.ts";
+import { address, attempt, site } from "./page.ts";
 import { post } from "./post.ts";
-import { granted, silent } from "./visitor.ts";
+import { granted, remember, silent } from "./visitor.ts";
 
 interface Happening {
-  type: "impression" | "click" | "dismiss" | "page" | "track";
-  token?: string;
+  type: "impression" | "click" | "dismiss" | "stage" | "track";
+  token?: string | undefined;
+  stage?: string;
   name?: string;
   props?: object | undefined;
 }
@@ -15,10 +16,17 @@ type Queued = Happening & { id: string; at: number };
 
 /** Below the edge's 50, so that a batch with its tokens stays within the 64 kB a browser sends from a dying page. */
 const BATCH = 40;
-/** More than a long visit leaves unsent. Beyond it the oldest page view or tracked event goes, else the newcomer. */
+/** More than a long visit leaves unsent. Beyond it the oldest tracked event goes, else the newcomer. */
 const MOST = 200;
-/** In sessionStorage: what is unsent, for the tab's next page, only with consent to analytics. */
+/** In sessionStorage: the offer that led here and what is unsent, for the tab's next page, only with consent to analytics. */
 const KEY = "portico.events." + site;
+
+/**
+ * Token of the offer whose link led here. The edge's link puts it into the fragment, which no server sees; it is taken
+ * from there before anybody copies the address.
+ */
+let came = location.hash.split("#portico=")[1];
+if (came) attempt(() => history.replaceState(history.state, "", address()));
 
 let queue: Queued[] = [];
 /** Set while something is under way or about to be. */
@@ -31,8 +39,13 @@ export const report = (event: Happening): void => {
   // A blob's address ends with a UUID, also in pages without TLS, where `crypto.randomUUID` is missing.
   const id = URL.createObjectURL(new Blob()).slice(-36);
   queue.push({ id, at: Date.now(), ...event });
-  if (queue.length > MOST) queue.splice(queue.findIndex(({ type }) => /^[pt]/.test(type)), 1);
+  if (queue.length > MOST) queue.splice(queue.findIndex(({ type }) => type === "track"), 1);
   soon();
+};
+
+/** The offer through which the visitor came has led further. */
+export const reached = (stage: string): void => {
+  if (came) report({ type: "stage", stage, token: came });
 };
 
 /** After a word on consent: takes up what an earlier page of this tab left unsent, or forgets it. */
@@ -40,7 +53,11 @@ export const resume = (): void => {
   attempt(() => {
     const kept = sessionStorage[KEY];
     delete sessionStorage[KEY];
-    if (granted("analytics")) queue.push(...JSON.parse(kept));
+    if (granted("analytics")) {
+      const [before, unsent] = JSON.parse(kept);
+      came ??= before;
+      queue.push(...unsent);
+    }
   });
   if (silent()) queue = [];
   soon();
@@ -56,9 +73,13 @@ const flush = async (): Promise<void> => {
   let wait = 0;
   if (batch[0])
     try {
-      const { status, headers } = await post("events", { events: batch }, AbortSignal.timeout(1e4));
+      const answer = await post("events", { events: batch }, AbortSignal.timeout(1e4));
+      const { status } = answer;
       // Any other 4xx is the edge's last word.
-      if (status > 499 || status === 429) throw headers.get("retry-after");
+      if (status > 499 || status === 429) throw answer.headers.get("retry-after");
+      // What was put away is remembered in the visitor's token.
+      const { visitor } = await answer.json().catch(() => 0);
+      if (visitor) remember(visitor);
       queue = queue.filter((event) => !batch.includes(event));
       failures = 0;
     } catch (after) {
@@ -73,5 +94,5 @@ const flush = async (): Promise<void> => {
 export const leave = (): void => {
   clearTimeout(timer!);
   void flush();
-  if (granted("analytics")) attempt(() => (sessionStorage[KEY] = JSON.stringify(queue)));
+  if (granted("analytics")) attempt(() => (sessionStorage[KEY] = JSON.stringify([came, queue])));
 };
