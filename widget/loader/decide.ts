@@ -70,7 +70,7 @@ const decide = async (): Promise<void> => {
       identity,
       locale: document.documentElement.lang || navigator.language,
       ...facts,
-      page: { url: address(), title: document.title.slice(0, 1e3), referrer: document.referrer },
+      page: { url: address(), title: document.title, referrer: document.referrer },
       placements: asked.map(({ at }) => ({
         id: at.getAttribute("placement"),
         count: +at.getAttribute("count")! || undefined,

@@ -1,7 +1,7 @@
 // The page we are guests in: who we are here, what we tell it, and how we never break it.
 
 const tag = (document.currentScript ??
-  document.querySelector('script[data-site][src*="/portico.js"]')) as HTMLScriptElement | null;
+  document.querySelector('script[src*="/portico.js"]')) as HTMLScriptElement | null;
 
 /** The site's publishable key. */
 export const site = tag?.dataset.site;

@@ -12,7 +12,6 @@ const add = (to: Element, name: string, text = ""): HTMLElement => {
 };
 
 export const plain = (face: Element, { layout, offers }: Placement): void => {
-  face.replaceChildren();
   const cards = add(add(face, "offers " + layout), "cards");
   for (const { content } of offers) {
     const words = add(add(cards, "card"), "words");

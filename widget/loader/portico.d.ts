@@ -88,7 +88,7 @@ declare global {
   const portico: Portico;
 
   interface HTMLElementTagNameMap {
-    /** Attributes: `placement`, `count` (offers at most), `height` (reserved, in CSS pixels). */
+    /** Attributes: `placement`, `count` (offers at most), `height` (reserved, in CSS pixels). After a change: `refresh`. */
     "portico-offers": HTMLElement;
   }
 

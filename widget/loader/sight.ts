@@ -13,7 +13,7 @@ export const watch = (cards: Element[], seen: (at: number) => void): (() => void
       }
     },
     // The steps below a half are for cards taller than the window.
-    { threshold: [0.1, 0.2, 0.3, 0.4, 0.5] },
+    { threshold: [0.1, 0.3, 0.5] },
   );
   cards.forEach((card) => eye.observe(card));
   return () => {

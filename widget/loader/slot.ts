@@ -49,10 +49,10 @@ const slotAt = (at: HTMLElement): Slot => {
     const root = at.shadowRoot ?? at.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet(style)];
     const face = document.createElement("div");
-    const find = () => (cards = [...face.querySelectorAll(".card")]);
     if (policy) face.innerHTML = policy.createHTML(html);
-    if (find().length !== offers.length) plain(face, next);
-    find().forEach((card, index) => {
+    else plain(face, next);
+    cards = [...face.querySelectorAll(".card")];
+    cards.forEach((card, index) => {
       const offer = offers[index]!;
       card.querySelector("a")!.href = offer.href = new URL(offer.href, edge!).href;
     });
@@ -124,8 +124,6 @@ const slotAt = (at: HTMLElement): Slot => {
 };
 
 export class PorticoOffers extends HTMLElement {
-  static observedAttributes = ["placement"];
-
   #slot = slotAt(this);
 
   connectedCallback(): void {
@@ -138,9 +136,5 @@ export class PorticoOffers extends HTMLElement {
 
   disconnectedCallback(): void {
     slots.delete(this.#slot);
-  }
-
-  attributeChangedCallback(_: string, before: string | null): void {
-    if (before) void ask([this.#slot]);
   }
 }
