@@ -9,10 +9,10 @@ use portico_demo_site::stack;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
-use thirtyfour::support::block_on;
 use tokio::process::{Child, Command};
 
 const START_DEADLINE: Duration = Duration::from_secs(20);
+const QUIT_DEADLINE: Duration = Duration::from_secs(5);
 const WAIT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How a page is looked at.
@@ -44,6 +44,7 @@ pub struct Browser {
     /// The WebDriver session.
     pub driver: WebDriver,
     screens: PathBuf,
+    port: u16,
     _chromedriver: Child,
     _profile: TempDir,
 }
@@ -93,7 +94,7 @@ impl Browser {
         let target = std::env::var_os("CARGO_TARGET_TMPDIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
         let screens = std::env::var_os("PORTICO_SCREENS").map_or_else(|| target.join("screens"), PathBuf::from);
         std::fs::create_dir_all(&screens)?;
-        let browser = Self { driver, screens, _chromedriver: chromedriver, _profile: profile };
+        let browser = Self { driver, screens, port, _chromedriver: chromedriver, _profile: profile };
         browser.look(Look::DESK).await?;
         Ok(browser)
     }
@@ -200,9 +201,16 @@ impl Browser {
 }
 
 impl Drop for Browser {
+    /// Ends the session without a runtime: chromedriver then closes Chromium, which killing it would leave behind.
     fn drop(&mut self) {
-        let driver = self.driver.clone();
-        // Closing is polite; killing chromedriver with its child does the rest.
-        let _ = block_on(async move { driver.quit().await });
+        use std::io::{Read as _, Write as _};
+        let Ok(mut chromedriver) = std::net::TcpStream::connect(("127.0.0.1", self.port)) else {
+            return;
+        };
+        let session = self.driver.session_id();
+        let request = format!("DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+        let _ = chromedriver.set_read_timeout(Some(QUIT_DEADLINE));
+        let _ = chromedriver.write_all(request.as_bytes());
+        let _ = chromedriver.read(&mut [0; 256]);
     }
 }

@@ -20,6 +20,8 @@ fn offer_in(placement: &str) -> String {
 async fn accept_all(browser: &Browser) -> Result<()> {
     browser.run("document.querySelector('#consent button[value=all]').click()").await?;
     browser.until("return document.querySelector('#consent').hidden").await?;
+    // The question with consent has been answered, and what it answered is painted.
+    browser.until("return Object.keys(localStorage).some(key => key.startsWith('portico.visitor'))").await?;
     Ok(())
 }
 

@@ -60,6 +60,8 @@ pub(crate) fn placement<V: Visitor>(view: PlacementView, visitor: &V) -> impl Re
     section()
         .class(class)
         .part("offers")
+        // A group and no landmark: pages have several of them, and landmarks with one name help nobody.
+        .role("group")
         .dir(direction(&view.locale))
         .lang(view.locale)
         .aria_label(words.offers)
