@@ -205,6 +205,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         use std::io::{Read as _, Write as _};
         let Ok(mut chromedriver) = std::net::TcpStream::connect(("127.0.0.1", self.port)) else {
+            let _ = self.driver.clone().leak();
             return;
         };
         let session = self.driver.session_id();
@@ -212,5 +213,7 @@ impl Drop for Browser {
         let _ = chromedriver.set_read_timeout(Some(QUIT_DEADLINE));
         let _ = chromedriver.write_all(request.as_bytes());
         let _ = chromedriver.read(&mut [0; 256]);
+        // The driver's own way to end would block the runtime that it needs for it.
+        let _ = self.driver.clone().leak();
     }
 }

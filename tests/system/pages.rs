@@ -126,6 +126,7 @@ async fn an_application_is_reported_as_a_stage() -> Result<()> {
     let fill = "const form = document.querySelector('main form'); \
                 for (const field of form.querySelectorAll('input, select, textarea')) { \
                   if (field.type === 'checkbox') field.checked = true; \
+                  else if (field.type === 'date') field.value = '1980-05-04'; \
                   else if (field.type === 'email') field.value = 'someone@example.com'; \
                   else if (field.type === 'tel') field.value = '020 7946 0000'; \
                   else if (field.tagName === 'SELECT') field.selectedIndex = field.options.length - 1; \
