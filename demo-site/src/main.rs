@@ -76,12 +76,10 @@ async fn main() -> Result<()> {
     tokio::spawn(bank.into_future());
     tokio::spawn(partner.into_future());
 
-    let options = PublishOptions {
-        bank_origin: bank_origin.clone(),
-        partner_origin: partner_origin.clone(),
-        identity,
-    };
-    publish::publish(&edge_origin, edge.operator_key(), &options).await.context("the demo's site cannot be published")?;
+    let options = PublishOptions { bank_origin: bank_origin.clone(), partner_origin: partner_origin.clone(), identity };
+    publish::publish(&edge_origin, edge.operator_key(), &options)
+        .await
+        .context("the demo's site cannot be published")?;
     let console = publish::console_link(&edge_origin).await.context("the console gives no login link")?;
     #[expect(clippy::print_stdout, reason = "whoever started the demo waits for this line")]
     {

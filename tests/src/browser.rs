@@ -55,7 +55,8 @@ impl Browser {
     /// # Errors
     /// When it does not come up.
     pub async fn start() -> Result<Self> {
-        let env = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set; `cargo xtask test` sets it"));
+        let env =
+            |name: &str| std::env::var(name).with_context(|| format!("{name} is not set; `cargo xtask test` sets it"));
         let port = stack::free_port()?;
         let chromedriver = Command::new(env("CHROMEDRIVER")?)
             .arg(format!("--port={port}"))
@@ -87,7 +88,9 @@ impl Browser {
         let driver = loop {
             match WebDriver::new(format!("http://127.0.0.1:{port}"), wanted.clone()).await {
                 Ok(driver) => break driver,
-                Err(error) if tokio::time::Instant::now() > end => return Err(error).context("Chromium does not start"),
+                Err(error) if tokio::time::Instant::now() > end => {
+                    return Err(error).context("Chromium does not start");
+                }
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         };

@@ -75,10 +75,8 @@ impl World {
             PublishOptions { bank_origin: bank.clone(), partner_origin: partner.clone(), identity: identity.clone() };
         publish::publish(&edge_origin, edge.operator_key(), &options).await?;
         let config = publish::configuration(&edge_origin, &options)?;
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(10))
-            .build()?;
+        let client =
+            Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(10)).build()?;
         Ok(Self { edge, bank, partner, config, identity, client, _folder: folder })
     }
 

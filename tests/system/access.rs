@@ -89,7 +89,11 @@ async fn identity_tokens_are_verified() -> Result<()> {
             _ => {
                 assert_eq!((answer.problem(), answer.status), ("identity", 401), "{}", answer.text);
                 assert_eq!(answer.at("/errors/0/pointer"), "/identity");
-                assert!(answer.at("/errors/0/detail").as_str().is_some_and(|said| said.contains(expect)), "{}", answer.text);
+                assert!(
+                    answer.at("/errors/0/detail").as_str().is_some_and(|said| said.contains(expect)),
+                    "{}",
+                    answer.text
+                );
             }
         }
         Ok::<_, anyhow::Error>(())
@@ -130,7 +134,8 @@ async fn bodies_that_are_wrong_are_named() -> Result<()> {
     };
     check("/v1/decide", "{".to_owned(), "malformed", "").await?;
     check("/v1/decide", "null".to_owned(), "malformed", "").await?;
-    check("/v1/decide", r#"{"site":"pk_demo","placements":[{"id":1}]}"#.to_owned(), "malformed", "/placements/0/id").await?;
+    check("/v1/decide", r#"{"site":"pk_demo","placements":[{"id":1}]}"#.to_owned(), "malformed", "/placements/0/id")
+        .await?;
     check("/v1/decide", r#"{"site":"pk_demo","placements":[]}"#.to_owned(), "malformed", "/placements").await?;
     check("/v1/events", r#"{"site":"pk_demo","events":{}}"#.to_owned(), "malformed", "/events").await?;
     check("/v1/decide", " ".repeat(200_000), "too-large", "").await?;
@@ -146,7 +151,8 @@ async fn a_body_without_an_announced_length_is_bounded_too() -> Result<()> {
     let world = World::start().await?;
     let mut edge = tokio::net::TcpStream::connect(world.edge.origin().trim_start_matches("http://")).await?;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let head = "POST /v1/decide HTTP/1.1\r\nHost: edge\r\nOrigin: https://a.example\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        "POST /v1/decide HTTP/1.1\r\nHost: edge\r\nOrigin: https://a.example\r\nTransfer-Encoding: chunked\r\n\r\n";
     edge.write_all(head.as_bytes()).await?;
     let chunk = format!("8000\r\n{}\r\n", " ".repeat(0x8000));
     for _ in 0..8 {

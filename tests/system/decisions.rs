@@ -92,7 +92,10 @@ async fn facts_of_the_identity_token_reach_the_rules() -> Result<()> {
         Ok::<_, anyhow::Error>(savings.unwrap_or_default()["excluded"].clone())
     };
     // Jenny holds Savings Plus, Peter does not, and of an unknown visitor nobody knows.
-    assert_eq!(excluded(Some(world.identity_of("jenny")?)).await?, json!({ "reason": "rule", "of": "offer:savings-plus" }));
+    assert_eq!(
+        excluded(Some(world.identity_of("jenny")?)).await?,
+        json!({ "reason": "rule", "of": "offer:savings-plus" })
+    );
     assert_eq!(excluded(Some(world.identity_of("peter")?)).await?, Value::Null);
     assert_eq!(excluded(None).await?, Value::Null);
     Ok(())

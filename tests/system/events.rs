@@ -132,8 +132,10 @@ async fn the_link_counts_the_click_once_and_leads_on() -> Result<()> {
         assert_eq!((refused.problem(), refused.status), ("token", 400), "{wrong}: {}", refused.text);
     }
     // A click that came by the link and by the page is one click.
-    let click = json!([{ "id": "00000000-0001", "type": "click", "token": decided.at("/placements/0/offers/0/token") }]);
-    let receipt = world.post_from(&world.partner, "/v1/events", &json!({ "site": "pk_roadbook", "events": click })).await?;
+    let click =
+        json!([{ "id": "00000000-0001", "type": "click", "token": decided.at("/placements/0/offers/0/token") }]);
+    let receipt =
+        world.post_from(&world.partner, "/v1/events", &json!({ "site": "pk_roadbook", "events": click })).await?;
     assert_eq!(receipt.at("/duplicate"), 1, "{}", receipt.text);
     Ok(())
 }
@@ -142,8 +144,10 @@ async fn the_link_counts_the_click_once_and_leads_on() -> Result<()> {
 async fn a_publisher_reports_only_its_own_showings() -> Result<()> {
     let world = World::start().await?;
     let decided = shown(&world).await?;
-    let click = json!([{ "id": "00000000-0001", "type": "click", "token": decided.at("/placements/0/offers/0/token") }]);
-    let receipt = world.post_from(&world.partner, "/v1/events", &json!({ "site": "pk_roadbook", "events": click })).await?;
+    let click =
+        json!([{ "id": "00000000-0001", "type": "click", "token": decided.at("/placements/0/offers/0/token") }]);
+    let receipt =
+        world.post_from(&world.partner, "/v1/events", &json!({ "site": "pk_roadbook", "events": click })).await?;
     assert!(receipt.at("/rejected/0/reason").as_str().is_some_and(|why| why.contains("publisher")), "{}", receipt.text);
     Ok(())
 }
@@ -162,7 +166,8 @@ async fn arms_are_reported_apart() -> Result<()> {
     }
     let report = world.until(SOON, |report| totals(report).0 == 60).await?;
     for (arm, count) in expected {
-        let seen: u64 = report.offers.iter().filter_map(|offer| offer.arms.get(&arm)).map(|counts| counts.impressions).sum();
+        let seen: u64 =
+            report.offers.iter().filter_map(|offer| offer.arms.get(&arm)).map(|counts| counts.impressions).sum();
         assert_eq!(seen, count, "{arm:?}");
     }
     Ok(())

@@ -40,7 +40,12 @@ async fn the_bank_shows_an_offer_that_fits_into_its_page() -> Result<()> {
     let measure = "new PerformanceObserver(list => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) \
                    window.shifted = (window.shifted ?? 0) + entry.value }).observe({ type: 'layout-shift', buffered: true });";
     browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": measure })).await?;
-    for (name, look) in [("desk", Look::DESK), ("phone", Look::PHONE), ("desk-dark", Look::DESK.dark()), ("phone-dark", Look::PHONE.dark())] {
+    for (name, look) in [
+        ("desk", Look::DESK),
+        ("phone", Look::PHONE),
+        ("desk-dark", Look::DESK.dark()),
+        ("phone-dark", Look::PHONE.dark()),
+    ] {
         browser.look(look).await?;
         for language in ["en", "zh"] {
             browser.open(&format!("{}/{language}/", world.bank)).await?;
@@ -48,7 +53,8 @@ async fn the_bank_shows_an_offer_that_fits_into_its_page() -> Result<()> {
             assert!(!hero["title"].as_str().unwrap_or_default().is_empty());
             browser.until(&offer_in("home-list")).await?;
             browser.picture(&format!("bank-home-{name}-{language}")).await?;
-            let shifted = browser.run("await new Promise(done => setTimeout(done, 300)); return window.shifted ?? 0").await?;
+            let shifted =
+                browser.run("await new Promise(done => setTimeout(done, 300)); return window.shifted ?? 0").await?;
             assert_eq!(shifted.as_f64(), Some(0.0), "the page moved at {look:?} in {language}");
             let wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await?;
             assert!(wide.as_f64() <= Some(0.0), "the page scrolls sideways by {wide} at {look:?} in {language}");
@@ -85,14 +91,23 @@ async fn each_customer_is_recognised_clicks_and_is_found_again_after_a_restart()
         browser.picture(&format!("bank-account-{customer}")).await?;
         // In view for a second: an impression.
         let offer = seen["offer"].as_str().unwrap_or_default().to_owned();
-        browser.run("document.querySelector('portico-offers[placement=account-top]').scrollIntoView({ block: 'center' })").await?;
+        browser
+            .run("document.querySelector('portico-offers[placement=account-top]').scrollIntoView({ block: 'center' })")
+            .await?;
         let count = |report: &portico_protocol::report::LiveReport, clicks: bool| -> u64 {
-            let counts = report.offers.iter().filter(|counted| counted.offer == offer).flat_map(|counted| counted.arms.values());
-            counts.map(|counts| if clicks { counts.stages.get("click").copied().unwrap_or(0) } else { counts.impressions }).sum()
+            let counts =
+                report.offers.iter().filter(|counted| counted.offer == offer).flat_map(|counted| counted.arms.values());
+            counts
+                .map(
+                    |counts| if clicks { counts.stages.get("click").copied().unwrap_or(0) } else { counts.impressions },
+                )
+                .sum()
         };
         world.until(Duration::from_secs(6), |report| count(report, false) > 0).await?;
         browser
-            .run("document.querySelector('portico-offers[placement=account-top]').shadowRoot.querySelector('a').click()")
+            .run(
+                "document.querySelector('portico-offers[placement=account-top]').shadowRoot.querySelector('a').click()",
+            )
             .await?;
         browser.until("return location.pathname.includes('/apply/') && document.readyState === 'complete'").await?;
         world.until(Duration::from_secs(3), |report| count(report, true) > 0).await?;
@@ -120,7 +135,9 @@ async fn an_application_is_reported_as_a_stage() -> Result<()> {
     browser.until(&offer_in("home-hero")).await?;
     accept_all(&browser).await?;
     browser.until(&offer_in("home-hero")).await?;
-    browser.run("document.querySelector('portico-offers[placement=home-hero]').shadowRoot.querySelector('a').click()").await?;
+    browser
+        .run("document.querySelector('portico-offers[placement=home-hero]').shadowRoot.querySelector('a').click()")
+        .await?;
     browser.until("return location.pathname.includes('/apply/') && document.readyState === 'complete'").await?;
     assert_eq!(browser.until("return location.hash === '' || null").await?, true, "the token stays in the address");
     let fill = "const form = document.querySelector('main form'); \
@@ -163,7 +180,9 @@ async fn an_offer_can_be_put_away_and_brought_back() -> Result<()> {
     let same = browser.run(&format!("{list} return root.querySelector('[data-portico-offer]') === card")).await?;
     assert_eq!(same, true, "hydration replaced the edge's nodes");
     browser.run("card.querySelector('[data-portico-action=dismiss]').click()").await?;
-    browser.until("return card.querySelector('.face').hidden && !card.querySelector('[data-portico-action=undo]').hidden").await?;
+    browser
+        .until("return card.querySelector('.face').hidden && !card.querySelector('[data-portico-action=undo]').hidden")
+        .await?;
     browser.picture("bank-offer-put-away").await?;
     browser.run("card.querySelector('[data-portico-action=undo]').click()").await?;
     browser.until("return !card.querySelector('.face').hidden").await?;
@@ -198,7 +217,7 @@ async fn without_an_edge_the_page_stays_as_it_was() -> Result<()> {
     browser.until(&offer_in("home-hero")).await?;
     world.edge.kill().await?;
     let fallback = "const slot = document.querySelector('portico-offers[placement=home-hero]'); \
-                    const words = slot.querySelector('h1'); \
+                    const words = slot.querySelector('h2'); \
                     return words && words.getBoundingClientRect().height > 0 && document.readyState === 'complete'";
     let listen = "addEventListener('error', event => (window.thrown ??= []).push(String(event.message))); \
                   addEventListener('unhandledrejection', event => (window.thrown ??= []).push(String(event.reason))); \
@@ -235,9 +254,13 @@ async fn the_console_shows_what_is_learned() -> Result<()> {
     let link = world.server(Method::POST, "/v1/console/links", None).await?;
     let browser = Browser::start().await?;
     browser.open(link.at("/url").as_str().unwrap_or_default()).await?;
-    browser.until("return document.body.innerText.includes('Meridian Bank') && document.querySelector('svg') !== null").await?;
+    browser
+        .until("return document.body.innerText.includes('Meridian Bank') && document.querySelector('svg') !== null")
+        .await?;
     assert_eq!(browser.run("return location.hash.includes('login')").await?, false, "the code stays in the address");
-    let offers = browser.until("const rows = document.querySelectorAll('tbody tr'); return rows.length >= 14 && rows.length").await?;
+    let offers = browser
+        .until("const rows = document.querySelectorAll('tbody tr'); return rows.length >= 14 && rows.length")
+        .await?;
     assert!(offers.as_u64() >= Some(14), "{offers}");
     for (name, look) in [("desk", Look::DESK), ("phone", Look::PHONE), ("desk-dark", Look::DESK.dark())] {
         browser.look(look).await?;

@@ -133,7 +133,8 @@ impl Simulation {
         });
         let answer: DecideResponse = self.post(origin, "/v1/decide", &question).await?;
         let placement = answer.placements.first().context("the edge answered without a placement")?;
-        let arm = placement.arm.with_context(|| format!("{} was not filled: {:?}", visit.placement, placement.reason))?;
+        let arm =
+            placement.arm.with_context(|| format!("{} was not filled: {:?}", visit.placement, placement.reason))?;
         let shown: Vec<&str> = placement.offers.iter().map(|offer| offer.offer.as_str()).collect();
 
         let mut rng = Rng::with_seed(visit.luck);

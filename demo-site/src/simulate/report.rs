@@ -104,13 +104,18 @@ fn share_of_lift(seen: &[Seen]) -> Option<f64> {
 
 fn click_rate(seen: &[Seen], arm: Arm) -> f64 {
     let of = seen.iter().filter(|seen| seen.arm == arm);
-    let (clicks, visits) = of.fold((0_u32, 0_u32), |(clicks, visits), seen| (clicks + u32::from(seen.clicked), visits + 1));
+    let (clicks, visits) =
+        of.fold((0_u32, 0_u32), |(clicks, visits), seen| (clicks + u32::from(seen.clicked), visits + 1));
     f64::from(clicks) / f64::from(visits.max(1))
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:>18}  {:>22}  {:>13}  {:>13}", "decisions", "share of possible lift", "model clicks", "control clicks")?;
+        writeln!(
+            f,
+            "{:>18}  {:>22}  {:>13}  {:>13}",
+            "decisions", "share of possible lift", "model clicks", "control clicks"
+        )?;
         for (line, seen) in self.seen.chunks(LINE).enumerate() {
             let from = line * LINE;
             let share = share_of_lift(seen).map_or("–".to_owned(), |share| format!("{:.0} %", share * 100.0));

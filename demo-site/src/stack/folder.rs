@@ -36,9 +36,7 @@ impl Folder {
             Err(TryLockError::WouldBlock) => {
                 bail!("{} is in use by another run; end that one, or choose another folder with --data", path.display())
             }
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock {}", path.display()))
-            }
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
         }
     }
 

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
-pub use folder::{forget_state, operator_key};
 use folder::Folder;
+pub use folder::{forget_state, operator_key};
 
 /// workerd starts in well under a second; a machine that compiles at the same time needs longer.
 const START_DEADLINE: Duration = Duration::from_secs(30);
