@@ -87,6 +87,7 @@ pub(crate) fn with_cors(response: Response, path: &str, origin: Option<&str>) ->
         // `sendBeacon` sends in credentials mode, so the origin is named instead of `*`. No cookie is ever read here.
         response.headers().set("Access-Control-Allow-Origin", origin)?;
         response.headers().set("Access-Control-Allow-Credentials", "true")?;
+        response.headers().set("Access-Control-Expose-Headers", "Retry-After")?;
         response.headers().append("Vary", "Origin")?;
     }
     Ok(response)

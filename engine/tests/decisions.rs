@@ -1,4 +1,5 @@
 //! What holds of every decision, through the public interface.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, helpers of tests too")]
 
 use std::collections::BTreeMap;
 

@@ -81,7 +81,6 @@ impl World {
     }
 
     /// A request to the edge.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.edge.origin()))
     }
