@@ -58,7 +58,7 @@ async fn an_answer_moves_the_model_within_two_seconds_and_outlives_a_restart() -
         after = belief(&world, "cards", "travel-card").await?;
     }
     assert!(after.1 > before * 2.0, "the belief went from {before} to {}", after.1);
-    let (_, elsewhere) = belief(&world, "cards", "personal-loan").await?;
+    let (_, elsewhere) = belief(&world, "cards", "fixed-saver").await?;
     assert!(elsewhere < after.1, "an offer without clicks is believed at {elsewhere}");
 
     // Killed, not stopped: whatever was not written is gone.
