@@ -3,6 +3,8 @@
 //! Views ([`ui`]) are thin over plain types ([`model`]) that are tested natively; [`live`] keeps them up to date from
 //! the edge. One document, no router, no inline style or script: it runs under
 //! `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'`.
+// One page is one type: with the server-side renderer that other crates of the workspace ask for, it is a deep one.
+#![recursion_limit = "512"]
 
 mod api;
 mod console;

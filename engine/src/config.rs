@@ -1,6 +1,6 @@
 //! The decision part of a site's configuration, as written: offers in a group tree, rules, placements, goals, arms, model.
 //!
-//! This is the wire form; [`crate::Policy::compile`] turns a valid one into what [`crate::decide`] runs on.
+//! This is the wire form; [`crate::Policy::compile`] turns a valid one into what [`crate::decide()`] runs on.
 
 use std::collections::BTreeMap;
 
