@@ -29,6 +29,8 @@ use world::{APPLIES, KINDS, Visit};
 
 /// Visits under way at once.
 const CONCURRENT: usize = 24;
+/// Visits between two lines of progress where no bar can be drawn.
+const LINE_EVERY: u64 = 1_000;
 /// How long a request is tried again before the run gives up: longer than a restart of the edge.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -77,6 +79,10 @@ pub async fn run(options: Options) -> Result<Report> {
             report.add(seen);
             bar.set_message(report.headline());
             bar.inc(1);
+            // Where there is no terminal to draw on, a line now and then says the same.
+            if bar.is_hidden() && bar.position().is_multiple_of(LINE_EVERY) {
+                eprintln!("visitors {}/{}  {}", bar.position(), simulation.options.visitors, report.headline());
+            }
             Ok::<_, anyhow::Error>(())
         });
     }
