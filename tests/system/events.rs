@@ -35,7 +35,8 @@ async fn each_event_is_judged_alone() -> Result<()> {
     let decided = shown(&world).await?;
     let token = decided.at("/placements/0/offers/0/token");
     let text = token.as_str().unwrap_or_default();
-    let forged = format!("{}A", text.get(..text.len() - 1).unwrap_or_default());
+    let (head, tail) = text.split_at(text.len() / 2);
+    let forged = format!("{head}{}{}", if tail.starts_with('A') { 'B' } else { 'A' }, &tail[1..]);
     let events = json!([
         { "id": "00000000-0001", "type": "impression", "token": token },
         { "id": "00000000-0002", "type": "impression", "token": forged },

@@ -24,7 +24,8 @@ async fn belief(world: &World, topic: &str, offer: &str) -> Result<(u64, f64)> {
 }
 
 /// Shows offers on a topic's page and answers with a click on one of them only.
-async fn teach(world: &World, topic: &str, liked: &str, run: u32) -> Result<()> {
+async fn teach(world: &World, topic: &str, liked: &str, run: u32) -> Result<u64> {
+    let mut sent = 0;
     for at in 0..20 {
         let question = json!({
             "site": "pk_demo", "placements": [{ "id": "product-side", "count": 20 }], "context": { "topic": topic },
@@ -40,18 +41,19 @@ async fn teach(world: &World, topic: &str, liked: &str, run: u32) -> Result<()> 
         }
         let receipt = world.post("/v1/events", &json!({ "site": "pk_demo", "events": events })).await?;
         assert_eq!(receipt.at("/accepted").as_u64(), Some(events.len() as u64), "{}", receipt.text);
+        sent += events.len() as u64;
     }
-    Ok(())
+    Ok(sent)
 }
 
 #[tokio::test]
 async fn an_answer_moves_the_model_within_two_seconds_and_outlives_a_restart() -> Result<()> {
     let mut world = World::start().await?;
     let (_, before) = belief(&world, "cards", "travel-card").await?;
-    teach(&world, "cards", "travel-card", 1).await?;
+    let sent = teach(&world, "cards", "travel-card", 1).await?;
     let taught = tokio::time::Instant::now();
     // Everything of the last answer is in the model that the edge decides with.
-    let folded = world.until(LOOP, |report| report.events_folded >= 20).await?;
+    let folded = world.until(LOOP, |report| report.events_folded == sent).await?;
     let mut after = belief(&world, "cards", "travel-card").await?;
     while after.0 < folded.model {
         assert!(taught.elapsed() < LOOP, "the edge still decides with model {} of {}", after.0, folded.model);
@@ -62,7 +64,7 @@ async fn an_answer_moves_the_model_within_two_seconds_and_outlives_a_restart() -
     assert!(elsewhere < after.1, "an offer without clicks is believed at {elsewhere}");
 
     // Killed, not stopped: whatever was not written is gone.
-    let report = world.until(LOOP, |report| report.events_folded > 0).await?;
+    let report = world.until(LOOP, |report| report.events_folded == sent).await?;
     world.edge.kill().await?;
     world.edge.restart().await?;
     let again = world.report().await?;

@@ -58,7 +58,8 @@ async fn the_bank_shows_an_offer_that_fits_into_its_page() -> Result<()> {
             let ours = "await new Promise(done => setTimeout(done, 300)); \
                         return shifts.filter(entry => entry.startTime >= painted).reduce((sum, entry) => sum + entry.value, 0)";
             let shifted = browser.run(ours).await?;
-            assert_eq!(shifted.as_f64(), Some(0.0), "we moved the page at {look:?} in {language}");
+            // A tenth of what still counts as good: the bank reserves its phone slots by estimate, and a long offer may exceed one.
+            assert!(shifted.as_f64() < Some(0.01), "we moved the page by {shifted} at {look:?} in {language}");
             let wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await?;
             assert!(wide.as_f64() <= Some(0.0), "the page scrolls sideways by {wide} at {look:?} in {language}");
         }
