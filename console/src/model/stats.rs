@@ -242,7 +242,7 @@ mod tests {
         let mut state = 1u64;
         let mut draw = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) % 10 == 0
+            (state >> 40).is_multiple_of(10)
         };
         let buckets: Vec<_> =
             (0..100).map(|_| point(1000, 0, (0..1000).filter(|_| draw()).count() as f64 * 20.0)).collect();
