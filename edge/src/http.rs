@@ -1,5 +1,6 @@
 //! Reading requests within bounds and writing answers.
 
+use futures_lite::StreamExt as _;
 use portico_protocol::check;
 use portico_protocol::problem::ProblemKind;
 use serde::Serialize;
@@ -18,32 +19,31 @@ pub(crate) fn header(request: &Request, name: &str) -> Option<String> {
     request.headers().get(name).ok().flatten()
 }
 
-/// The bytes of a body of at most `limit`.
+/// Bytes read and thrown away after a body's limit, so that its sender is still there to hear the refusal: a connection
+/// closed while somebody writes into it is reset, and the answer with it.
+const DRAINED_BYTES: usize = 1024 * 1024;
+
+/// The bytes of a body of at most `limit`. What is announced is not believed: bytes are counted as they come.
 pub(crate) async fn body(request: &mut Request, limit: usize) -> Result<Vec<u8>, Failure> {
-    let too_large = || Failure::refused(ProblemKind::TooLarge, format!("The body is larger than {limit} bytes."));
     let announced = header(request, "Content-Length").and_then(|length| length.parse::<usize>().ok());
-    match announced {
-        Some(length) if length > limit => Err(too_large()),
-        Some(_) => {
-            let bytes = request.bytes().await?;
-            if bytes.len() > limit { Err(too_large()) } else { Ok(bytes) }
-        }
-        // A length that is not announced is counted while reading.
-        None => {
-            use futures_lite::StreamExt as _;
-            let Ok(mut stream) = request.stream() else {
-                return Ok(Vec::new());
-            };
-            let mut bytes = Vec::new();
-            while let Some(chunk) = stream.next().await {
-                bytes.extend(chunk?);
-                if bytes.len() > limit {
-                    return Err(too_large());
-                }
-            }
-            Ok(bytes)
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit));
+    let Ok(mut stream) = request.stream() else {
+        return Ok(bytes);
+    };
+    let mut length = 0;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        length += chunk.len();
+        if length <= limit {
+            bytes.extend(chunk);
+        } else if length > limit + DRAINED_BYTES {
+            break;
         }
     }
+    if length > limit {
+        return Err(Failure::refused(ProblemKind::TooLarge, format!("The body is larger than {limit} bytes.")));
+    }
+    Ok(bytes)
 }
 
 /// A JSON body of at most `limit` bytes, read into its wire type.

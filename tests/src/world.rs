@@ -11,6 +11,7 @@ use portico_demo_site::publish::{self, PublishOptions};
 use portico_demo_site::simulate;
 use portico_demo_site::stack::{self, Edge, EdgeOptions};
 use portico_protocol::report::LiveReport;
+use portico_protocol::seal::Keyring;
 use portico_protocol::site::SiteConfig;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub struct World {
     /// Signs as the bank's server does.
     pub identity: DemoIdentity,
     client: Client,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A response that has been read.
@@ -77,7 +78,7 @@ impl World {
         let config = publish::configuration(&edge_origin, &options)?;
         let client =
             Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(10)).build()?;
-        Ok(Self { edge, bank, partner, config, identity, client, _folder: folder })
+        Ok(Self { edge, bank, partner, config, identity, client, folder })
     }
 
     /// A request to the edge.
@@ -173,6 +174,27 @@ impl World {
             anyhow::ensure!(tokio::time::Instant::now() < end, "still not so after {deadline:?}: {report:?}");
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
+    }
+
+    /// The site's sealing keys, read from the edge's files as whoever owns the machine could: to seal what the edge would
+    /// not seal today, such as a token whose time is over.
+    ///
+    /// # Errors
+    /// When no file holds them.
+    pub fn keyring(&self) -> Result<Keyring> {
+        const BEGINNING: &[u8] = br#"{"keys":[{"id":"#;
+        let objects = self.folder.path().join("data/objects");
+        for object in std::fs::read_dir(&objects).with_context(|| format!("no {}", objects.display()))? {
+            for file in std::fs::read_dir(object?.path())? {
+                let bytes = std::fs::read(file?.path())?;
+                let Some(at) = bytes.windows(BEGINNING.len()).position(|window| window == BEGINNING) else {
+                    continue;
+                };
+                let mut values = serde_json::Deserializer::from_slice(bytes.get(at..).unwrap_or_default()).into_iter();
+                return values.next().context("the keyring has no end")?.context("not a keyring");
+            }
+        }
+        anyhow::bail!("no keyring below {}", objects.display())
     }
 
     /// What a simulation of so many visitors needs.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use portico_engine::Arm;
 use portico_protocol::report::LiveReport;
+use portico_protocol::seal::{Expires as _, OfferRecord, Purpose};
 use portico_tests::{Answer, World};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -73,6 +74,32 @@ async fn each_event_is_judged_alone() -> Result<()> {
         assert!(*index == place && reason.contains(part), "{index}: {reason}, expected {place}: {part}");
     }
     world.until(SOON, |report| totals(report) == (1, 1, 0)).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_teaches_nothing() -> Result<()> {
+    let world = World::start().await?;
+    let decided = shown(&world).await?;
+    let fresh = decided.at("/placements/0/offers/0/token").as_str().unwrap_or_default();
+    let keyring = world.keyring()?;
+    let sealed = fresh.strip_prefix("demo~").unwrap_or_default();
+    let mut record: OfferRecord = keyring.open_expired(Purpose::Offer, "demo", sealed)?;
+    record.decided_ms -= record.expires_ms() - record.decided_ms;
+    let expired = format!("demo~{}", keyring.seal(Purpose::Offer, "demo", &record, [7; 24])?);
+    let events = json!([
+        { "id": "00000000-0001", "type": "impression", "token": expired },
+        { "id": "00000000-0002", "type": "impression", "token": fresh },
+    ]);
+    let receipt = world.post("/v1/events", &batch(events)).await?;
+    assert_eq!(receipt.at("/accepted"), 1, "{}", receipt.text);
+    let rejected = receipt.at("/rejected");
+    assert_eq!((&rejected[0]["index"], rejected[1].is_null()), (&json!(0), true), "{}", receipt.text);
+    assert!(rejected[0]["reason"].as_str().is_some_and(|reason| reason.contains("expired")), "{}", receipt.text);
+    // A link kept for long still leads on.
+    let led = Answer::of(world.request(Method::GET, &format!("/v1/go/{expired}"))).await?;
+    assert_eq!(led.status, 302, "{}", led.text);
+    assert_eq!(totals(&world.until(SOON, |report| totals(report).0 == 1).await?), (1, 0, 0));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Tools from npm: the optimiser, the bundler, the type checker, the worker runtime, the accessibility checker.
+//! Tools from npm: the optimiser, the bundler, the minifier, the type checker, the worker runtime, the accessibility checker.
 //!
 //! Installed from the lock file into the cache, not into the checkout, and without running the packages' own install
 //! scripts: all of them ship ready binaries for the platform, whose paths are worked out here.
@@ -51,6 +51,13 @@ impl NpmTools {
         let mut tsc = command("node");
         tsc.arg(self.modules.join("typescript/bin/tsc"));
         tsc
+    }
+
+    /// The minifier, ready for its arguments.
+    pub(crate) fn terser(&self) -> Command {
+        let mut terser = command("node");
+        terser.arg(self.modules.join("terser/bin/terser"));
+        terser
     }
 
     /// The script of the accessibility checker, to be injected into a page.
