@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 pub use self::people::{Persona, personas};
 use self::visit::{LANGUAGE_COOKIE, SESSION_COOKIE, Visit};
-use crate::host::assets::Assets;
+use crate::host::assets::{Assets, SHARED};
 use crate::host::consent::ConsentForm;
 use crate::host::language::Language;
 use crate::host::{cookie, now_s, page};
@@ -101,7 +101,7 @@ type Shared = State<Arc<Bank>>;
 
 impl Bank {
     fn new(options: BankOptions) -> anyhow::Result<Self> {
-        let assets = Assets::new(&STATIC);
+        let assets = Assets::new([&SHARED, &STATIC]);
         Ok(Self {
             environment: page::templates("bank")?,
             assets,
@@ -146,7 +146,7 @@ impl Bank {
             consent => visit.consent.map(Serde),
             customer => visit.customer.map(|persona| persona.view(language, now_s())),
             css => self.assets.url("bank.css"),
-            js => self.assets.url("bank.js"),
+            js => [self.assets.url("consent.js"), self.assets.url("bank.js")],
             icon => self.assets.url("favicon.svg"),
         };
         let answer = page::paint(&self.environment, template, status, context! { ..more, ..frame });
@@ -379,14 +379,22 @@ async fn apply_form(
         return missing(&bank, &visit);
     };
     let answers = visit.customer.map(|persona| persona.answers(now_s())).unwrap_or_default();
-    let form = product.form(&answers, &[]);
-    bank.paint(
-        &visit,
-        "apply.html",
-        StatusCode::OK,
-        product.topic,
-        context! { product => product.id, form, errors => 0, offer => query.offer() },
-    )
+    apply_page(&bank, &visit, product, &query, &answers, &[])
+}
+
+/// The form with what has been answered so far and what is wrong with it.
+fn apply_page(
+    bank: &Bank,
+    visit: &Visit,
+    product: &apply::Product,
+    query: &OfferQuery,
+    answers: &apply::Answers,
+    errors: &[(&'static str, apply::Fault)],
+) -> Response {
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let form = product.form(answers, errors);
+    let more = context! { product => product.id, form, errors => errors.len(), offer => query.offer() };
+    bank.paint(visit, "apply.html", status, product.topic, more)
 }
 
 async fn apply_send(
@@ -401,9 +409,7 @@ async fn apply_send(
     };
     let errors = product.check(&answers, now_s());
     if !errors.is_empty() {
-        let form = product.form(&answers, &errors);
-        let more = context! { product => product.id, form, errors => errors.len(), offer => query.offer() };
-        return bank.paint(&visit, "apply.html", StatusCode::UNPROCESSABLE_ENTITY, product.topic, more);
+        return apply_page(&bank, &visit, product, &query, &answers, &errors);
     }
     let offer = query.offer().map(|offer| format!("&portico={offer}")).unwrap_or_default();
     Redirect::to(&format!("/{}/apply/{id}/done?ref={}{offer}", visit.language.segment(), apply::reference()))

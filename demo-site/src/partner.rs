@@ -16,7 +16,7 @@ use include_dir::{Dir, include_dir};
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 
-use crate::host::assets::Assets;
+use crate::host::assets::{Assets, SHARED};
 use crate::host::consent::{Consent, ConsentForm};
 use crate::host::language::Language;
 use crate::host::page;
@@ -70,7 +70,7 @@ impl Magazine {
         Ok(Self {
             options,
             environment: page::templates("partner")?,
-            assets: Assets::new(&STATIC),
+            assets: Assets::new([&SHARED, &STATIC]),
             words: [page::words(Language::En, "roadbook")?, page::words(Language::Zh, "roadbook")?],
         })
     }
@@ -97,7 +97,7 @@ impl Magazine {
             consent => Consent::read(headers, CONSENT_COOKIE).map(Serde),
             articles => ARTICLES.map(|(id, _)| id),
             css => self.assets.url("roadbook.css"),
-            js => self.assets.url("roadbook.js"),
+            js => self.assets.url("consent.js"),
             icon => self.assets.url("favicon.svg"),
         };
         let answer = page::paint(&self.environment, template, status, context! { ..more, ..frame });

@@ -6,8 +6,11 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
-use include_dir::Dir;
+use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
+
+/// What both sites serve.
+pub(crate) static SHARED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/static/shared");
 
 /// The files of one site, each with its version.
 pub(crate) struct Assets {
@@ -20,9 +23,11 @@ struct Asset {
 }
 
 impl Assets {
-    pub(crate) fn new(dir: &'static Dir<'static>) -> Self {
+    pub(crate) fn new<const N: usize>(dirs: [&'static Dir<'static>; N]) -> Self {
         let mut files = BTreeMap::new();
-        collect(dir, &mut files);
+        for dir in dirs {
+            collect(dir, &mut files);
+        }
         Self { files }
     }
 
