@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use portico_engine::{Model, Policy};
+use portico_engine::{Model, Policy, Predictor};
 use portico_protocol::problem::ProblemKind;
 use portico_protocol::seal::Keyring;
 use portico_protocol::site::SiteConfig;
@@ -33,7 +33,7 @@ pub(crate) struct Snapshot {
     pub(crate) version: u64,
     pub(crate) settings: Rc<Settings>,
     pub(crate) model_version: u64,
-    pub(crate) model: Rc<Model>,
+    pub(crate) predictor: Rc<Predictor>,
 }
 
 /// The part that changes with the configuration.
@@ -147,10 +147,13 @@ async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot
             None
         }
     };
-    let (model_version, model) = match (newer, old) {
-        (Some((version, model)), _) => (version, Rc::new(model)),
-        (None, Some(old)) => (old.model_version, Rc::clone(&old.model)),
-        (None, None) => (0, Rc::new(Model::default())),
+    let lay_out = |model| Rc::new(Predictor::new(&settings.policy, model));
+    let (model_version, predictor) = match (newer, old) {
+        (Some((version, model)), _) => (version, lay_out(model)),
+        (None, Some(old)) if old.version == version => (old.model_version, Rc::clone(&old.predictor)),
+        // The same model for other offers.
+        (None, Some(old)) => (old.model_version, lay_out(old.predictor.model().clone())),
+        (None, None) => (0, lay_out(Model::default())),
     };
-    Ok(Snapshot { site: site.to_owned(), version, settings, model_version, model })
+    Ok(Snapshot { site: site.to_owned(), version, settings, model_version, predictor })
 }

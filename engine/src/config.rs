@@ -21,6 +21,16 @@ pub struct Config {
     pub offers: Vec<Offer>,
     /// The slots that can be filled.
     pub placements: Vec<Placement>,
+    /// The channels on which it decides. The first is the one that the others are compared with: what is learned there
+    /// holds everywhere until another channel's answers say otherwise.
+    #[serde(default = "web")]
+    pub channels: Vec<String>,
+    /// How often visitors are spoken to.
+    #[serde(default)]
+    pub contact: Vec<ContactRule>,
+    /// Whether the placements of one page show at most one offer of each group.
+    #[serde(default)]
+    pub distinct_groups: bool,
     /// Shares of visitors by arm.
     #[serde(default)]
     pub arms: Arms,
@@ -87,6 +97,9 @@ pub struct Stage {
     /// Rate expected before anything is known, as a probability given the stage before; 0.02 when absent.
     #[serde(default)]
     pub prior_rate: Option<f64>,
+    /// Days after which an answer counts half, for this stage; the model's when absent.
+    #[serde(default)]
+    pub half_life_days: Option<f64>,
 }
 
 /// A goal.
@@ -139,6 +152,62 @@ pub struct Offer {
     /// Days during which a visitor who dismissed it is spared.
     #[serde(default = "month")]
     pub rest_after_dismiss_days: u32,
+    /// The product it sells: whoever holds it (has it in the set attribute `products`) is spared.
+    #[serde(default)]
+    pub product: Option<String>,
+    /// How often it may be shown or taken up in all.
+    #[serde(default)]
+    pub cap: Option<Cap>,
+    /// A slow start, until it has proved itself.
+    #[serde(default)]
+    pub ramp: Option<Ramp>,
+    /// Rates expected of it by stage, where they differ from the stages' own: a marketer's estimate that answers correct.
+    #[serde(default)]
+    pub prior_rates: BTreeMap<String, f64>,
+    /// A message that must reach everybody it is meant for: stands first wherever it is eligible, in the configured order.
+    #[serde(default)]
+    pub mandatory: bool,
+}
+
+/// A limit on how often an offer comes to something, over all visitors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cap {
+    /// `impression` or the id of a stage.
+    pub of: String,
+    /// The offer ends when so many have been counted; a few more may come before the count has travelled.
+    pub most: u64,
+}
+
+/// A slow start: the share of decisions in which a new offer takes part grows with its first answers.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Ramp {
+    /// Share of decisions before any answer, above 0 and at most 1.
+    pub start: f64,
+    /// Responses at the first stage after which it takes part in all.
+    pub responses: u64,
+}
+
+/// At most so many impressions in so many days. Each rule stands for itself; the strictest decides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ContactRule {
+    /// What is counted together.
+    pub per: ContactScope,
+    /// Impressions at most.
+    pub most: u32,
+    /// Days over which they are counted; parts of a day make a pause between two impressions.
+    pub within_days: f64,
+}
+
+/// Whose impressions a contact rule counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactScope {
+    /// Each offer's own.
+    Offer,
+    /// All of an offer's group, groups below it included.
+    Group,
+    /// All offers together.
+    Site,
 }
 
 fn one() -> f64 {
@@ -164,6 +233,10 @@ pub struct Placement {
 
 fn single() -> u32 {
     1
+}
+
+fn web() -> Vec<String> {
+    vec!["web".to_owned()]
 }
 
 /// Shares of visitors; the rest goes to the model.

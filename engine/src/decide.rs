@@ -1,23 +1,19 @@
-//! One decision: eligibility, arm, prediction, value, choice, and on request the explanation.
-
-use std::collections::BTreeMap;
+//! One decision: eligibility, arm, prediction, value, choice.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Arm;
+use crate::eligibility::Eligibility;
 use crate::facts::{Facts, Value};
-use crate::features::{Feature, examination};
-use crate::model::{Belief, Block, Model, sigmoid};
-use crate::policy::{OfferPolicy, PlacementPolicy, Policy};
-use crate::random::{Seed, keyed_hash};
-use crate::rule::Truth;
-use crate::trace::{Driver, Exclusion, OfferTrace, PlacementTrace, StageTrace};
+use crate::features::Feature;
+use crate::model::sigmoid;
+use crate::policy::{DAY_MS, PlacementPolicy, Policy};
+use crate::predictor::{Beliefs, Predictor};
+use crate::random::{Seed, keyed_hash, name_hash};
+use crate::trace::{Exclusion, PlacementTrace};
 
 /// Draw index of the explorer's shuffle, apart from the stages' draws.
 const SHUFFLE_DRAW: u32 = 1_000;
-/// Drivers named in a trace.
-const DRIVERS: usize = 6;
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Everything a decision depends on besides policy and model.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +26,8 @@ pub struct Question<'a> {
     pub channel: &'a str,
     /// What the visitor put away, and when.
     pub dismissals: &'a [Dismissal],
+    /// What the visitor saw lately, for the contact policy.
+    pub seen: &'a [Seen],
     /// The slots to fill, in order of importance.
     pub placements: &'a [Ask<'a>],
     /// Milliseconds since 1970.
@@ -47,6 +45,27 @@ pub struct Dismissal {
     pub offer: String,
     /// Milliseconds since 1970.
     pub at_ms: u64,
+}
+
+/// An impression that a visitor had. Small, because visitors without an account carry it with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The offer's mark, see [`Seen::mark`].
+    pub offer: u32,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+impl Seen {
+    /// Impressions that are worth remembering of a visitor, the newest: no contact rule may count more. At some 11 bytes
+    /// each they fit into a visitor's token.
+    pub const MOST: u32 = 32;
+
+    /// A short name of an offer: half of its hash.
+    #[must_use]
+    pub fn mark(offer: &str) -> u32 {
+        name_hash(&[b"offer", offer.as_bytes()]) as u32
+    }
 }
 
 /// One slot to fill.
@@ -93,15 +112,17 @@ pub struct Chosen {
 
 /// Decides.
 #[must_use]
-pub fn decide(policy: &Policy, model: &Model, question: &Question<'_>) -> Decision {
-    Run::new(policy, model, question).run(&mut None)
+pub fn decide(policy: &Policy, predictor: &Predictor, question: &Question<'_>) -> Decision {
+    let slots = policy.slots(question.facts);
+    Run::new(policy, predictor, question, &slots).run(&mut None)
 }
 
 /// Decides the same and says why.
 #[must_use]
-pub fn explain(policy: &Policy, model: &Model, question: &Question<'_>) -> (Decision, Vec<PlacementTrace>) {
+pub fn explain(policy: &Policy, predictor: &Predictor, question: &Question<'_>) -> (Decision, Vec<PlacementTrace>) {
+    let slots = policy.slots(question.facts);
     let mut trace = Some(Vec::new());
-    let decision = Run::new(policy, model, question).run(&mut trace);
+    let decision = Run::new(policy, predictor, question, &slots).run(&mut trace);
     (decision, trace.unwrap_or_default())
 }
 
@@ -121,54 +142,49 @@ impl Policy {
     }
 }
 
-struct Run<'a> {
-    policy: &'a Policy,
-    model: &'a Model,
+/// One decision while it is being made.
+pub(crate) struct Run<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) predictor: &'a Predictor,
     question: &'a Question<'a>,
-    slots: Vec<Value>,
-    features: Vec<Feature>,
-    arm: Arm,
-    /// Why an offer is out, worked out once for all placements.
-    exclusions: Vec<Option<Exclusion>>,
-    /// Predictions by offer, worked out when first needed.
-    predictions: Vec<Option<Prediction>>,
-    group_beliefs: BTreeMap<(usize, usize), Belief>,
-    site_beliefs: Vec<Belief>,
-    shown: Vec<bool>,
-}
-
-#[derive(Clone, Debug)]
-struct Prediction {
-    beliefs: Vec<Belief>,
-    sampled: Vec<f64>,
-    score: f64,
+    pub(crate) slots: &'a [Value],
+    pub(crate) features: Vec<Feature>,
+    pub(crate) arm: Arm,
+    /// Why an offer is out, by offer.
+    pub(crate) exclusions: Vec<Option<Exclusion>>,
+    /// What is believed of each offer, by stage.
+    pub(crate) beliefs: Vec<Beliefs>,
+    /// Scores by offer, drawn when first needed.
+    scores: Vec<Option<f64>>,
+    /// Offers and groups that earlier placements of the page show.
+    pub(crate) shown: Vec<bool>,
+    pub(crate) groups_shown: Vec<bool>,
 }
 
 impl<'a> Run<'a> {
-    fn new(policy: &'a Policy, model: &'a Model, question: &'a Question<'a>) -> Self {
-        let slots = policy.slots(question.facts);
-        let features = policy.features(&slots);
-        let site_beliefs = (0..policy.stages.len()).map(|stage| model.belief(Block::site(stage), &features)).collect();
-        let group_answers: Vec<_> =
-            policy.groups.iter().map(|group| group.rule.as_ref().map(|rule| rule.evaluate(&slots))).collect();
-        let mut run = Self {
+    fn new(policy: &'a Policy, predictor: &'a Predictor, question: &'a Question<'a>, slots: &'a [Value]) -> Self {
+        let eligibility = Eligibility::new(policy, predictor, question, slots);
+        Self {
             arm: policy.arm(question),
-            exclusions: Vec::new(),
-            predictions: vec![None; policy.offers.len()],
-            group_beliefs: BTreeMap::new(),
+            features: policy.features(slots),
+            exclusions: policy.offers.iter().enumerate().map(|(at, offer)| eligibility.exclusion(at, offer)).collect(),
+            beliefs: Vec::new(),
+            scores: vec![None; policy.offers.len()],
             shown: vec![false; policy.offers.len()],
+            groups_shown: vec![false; policy.groups.len()],
             policy,
-            model,
+            predictor,
             question,
             slots,
-            features,
-            site_beliefs,
-        };
-        run.exclusions = policy.offers.iter().map(|offer| run.exclusion(offer, &group_answers)).collect();
-        run
+        }
     }
 
     fn run(mut self, trace: &mut Option<Vec<PlacementTrace>>) -> Decision {
+        if trace.is_some() || self.arm == Arm::Model {
+            let channel = name_hash(&[self.question.channel.as_bytes()]);
+            let beliefs = |stage| self.predictor.beliefs(channel, stage, &self.features);
+            self.beliefs = (0..self.policy.stages.len()).map(beliefs).collect();
+        }
         let mut placements = Vec::with_capacity(self.question.placements.len());
         for ask in self.question.placements {
             let policy = self.policy;
@@ -176,10 +192,10 @@ impl<'a> Run<'a> {
                 placements.push(Filled::UnknownPlacement);
                 continue;
             };
-            let shown_before = self.shown.clone();
+            let before = trace.is_some().then(|| (self.shown.clone(), self.groups_shown.clone()));
             let chosen = self.fill(placement, ask.count.unwrap_or(placement.count));
-            if let Some(trace) = trace {
-                trace.push(self.trace(placement, &chosen, &shown_before));
+            if let (Some(trace), Some((shown, groups))) = (trace.as_mut(), &before) {
+                trace.push(crate::explain::placement(&mut self, placement, &chosen, shown, groups));
             }
             placements.push(if chosen.is_empty() {
                 Filled::NothingEligible
@@ -190,206 +206,92 @@ impl<'a> Run<'a> {
         Decision { features: self.features, arm: self.arm, placements }
     }
 
-    fn exclusion(&self, offer: &OfferPolicy, group_answers: &[Option<Truth>]) -> Option<Exclusion> {
-        if let Some(detail) = &offer.broken {
-            return Some(Exclusion::Broken { detail: detail.clone() });
-        }
-        if self.question.now_ms < offer.starts_at || self.question.now_ms >= offer.ends_at {
-            return Some(Exclusion::Dates);
-        }
-        if !offer.channels.is_empty() && !offer.channels.iter().any(|channel| channel == self.question.channel) {
-            return Some(Exclusion::Channel);
-        }
-        for at in offer.chain.iter().rev() {
-            let group = self.policy.groups.get(*at)?;
-            let answer = group_answers.get(*at).copied().flatten();
-            if let (Some(rule), Some(answer)) = (&group.rule, answer)
-                && let Some(exclusion) = self.refusal(rule, answer, || format!("group:{}", group.id))
-            {
-                return Some(exclusion);
-            }
-        }
-        if let Some(rule) = &offer.rule
-            && let Some(exclusion) = self.refusal(rule, rule.evaluate(&self.slots), || format!("offer:{}", offer.id))
-        {
-            return Some(exclusion);
-        }
-        let rests = |dismissal: &Dismissal| {
-            dismissal.offer == offer.id && self.question.now_ms < dismissal.at_ms.saturating_add(offer.rest_ms)
-        };
-        self.question.dismissals.iter().any(rests).then_some(Exclusion::Dismissed)
-    }
-
-    fn refusal(&self, rule: &crate::rule::Rule, answer: Truth, of: impl Fn() -> String) -> Option<Exclusion> {
-        match answer {
-            Truth::True => None,
-            Truth::False => Some(Exclusion::Rule { of: of() }),
-            Truth::Unknown => {
-                let name = |slot: usize| self.policy.attributes.get(slot).map(|attribute| attribute.name.clone());
-                let missing = rule.missing(&self.slots).into_iter().filter_map(name).collect();
-                Some(Exclusion::Unknown { of: of(), missing })
-            }
-        }
-    }
-
-    /// Orders the eligible by the arm's way and takes the first.
+    /// Orders the eligible by the arm's way and takes the first: mandatory messages, then the rest.
     fn fill(&mut self, placement: &PlacementPolicy, count: u32) -> Vec<(usize, Chosen)> {
-        let eligible: Vec<usize> =
-            placement.offers.iter().copied().filter(|at| self.exclusions[*at].is_none() && !self.shown[*at]).collect();
+        let free = |at: &usize| self.exclusions[*at].is_none() && !self.shown[*at] && !self.group_is_shown(*at);
+        let (mandatory, mut eligible): (Vec<usize>, Vec<usize>) =
+            placement.offers.iter().copied().filter(free).partition(|at| self.policy.offers[*at].mandatory);
         let uniform = 1.0 / eligible.len().max(1) as f64;
-        let mut ordered: Vec<(f64, usize, Option<f64>)> = match self.arm {
-            Arm::Control => eligible.iter().map(|at| (-(*at as f64), *at, None)).collect(),
-            Arm::Explore => {
-                let draw = |at: usize| self.question.seed.uniform(self.policy.offers[at].key, SHUFFLE_DRAW);
-                eligible.iter().map(|at| (draw(*at), *at, None)).collect()
+        let key = match self.arm {
+            Arm::Control => Self::order,
+            Arm::Explore => Self::shuffle,
+            Arm::Model => Self::score,
+        };
+        let mut ordered: Vec<(f64, usize)> = eligible.drain(..).map(|at| (key(self, at), at)).collect();
+        let by_key = |left: &(f64, usize), right: &(f64, usize)| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1));
+        // All that may be needed stands first: more only where an offer may be passed over for its group.
+        let needed = count as usize;
+        if needed < ordered.len() && !self.policy.distinct_groups {
+            ordered.select_nth_unstable_by(needed, by_key);
+            ordered.truncate(needed);
+        }
+        ordered.sort_unstable_by(by_key);
+        let (score, propensity) = match self.arm {
+            Arm::Control => (false, Some(1.0)),
+            Arm::Explore => (false, Some(uniform)),
+            Arm::Model => (true, None),
+        };
+        let first = mandatory.into_iter().map(|at| (at, None, Some(1.0)));
+        let rest = ordered.into_iter().map(|(key, at)| (at, score.then_some(key), propensity));
+        let mut chosen = Vec::with_capacity(needed);
+        for (at, score, propensity) in first.chain(rest) {
+            if chosen.len() >= needed {
+                break;
             }
-            Arm::Model => eligible
-                .iter()
-                .map(|at| {
-                    let score = self.prediction(*at).score;
-                    (score, *at, Some(score))
-                })
-                .collect(),
-        };
-        ordered.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
-        let propensity = match self.arm {
-            Arm::Control => Some(1.0),
-            Arm::Explore => Some(uniform),
-            Arm::Model => None,
-        };
-        let chosen: Vec<_> = ordered
-            .into_iter()
-            .take(count as usize)
-            .map(|(_, at, score)| (at, Chosen { offer: self.policy.offers[at].id.clone(), score, propensity }))
-            .collect();
-        for (at, _) in &chosen {
-            self.shown[*at] = true;
+            if self.group_is_shown(at) {
+                continue;
+            }
+            let offer = &self.policy.offers[at];
+            self.shown[at] = true;
+            if let Some(shown) = self.groups_shown.get_mut(offer.group) {
+                *shown = true;
+            }
+            chosen.push((at, Chosen { offer: offer.id.clone(), score, propensity }));
         }
         chosen
     }
 
-    fn prediction(&mut self, at: usize) -> Prediction {
-        if let Some(prediction) = &self.predictions[at] {
-            return prediction.clone();
+    /// Whether another offer of the same group stands on the page and that is not wanted.
+    fn group_is_shown(&self, at: usize) -> bool {
+        self.policy.distinct_groups && self.groups_shown.get(self.policy.offers[at].group).copied().unwrap_or(false)
+    }
+
+    /// The configured order.
+    fn order(&mut self, at: usize) -> f64 {
+        -(at as f64)
+    }
+
+    /// A uniform shuffle.
+    fn shuffle(&mut self, at: usize) -> f64 {
+        self.question.seed.uniform(self.policy.offers[at].key, SHUFFLE_DRAW)
+    }
+
+    /// The offer's value as sampled.
+    pub(crate) fn score(&mut self, at: usize) -> f64 {
+        if let Some(score) = self.scores[at] {
+            return score;
         }
-        let policy = self.policy;
-        let offer = &policy.offers[at];
-        let mut beliefs = Vec::with_capacity(policy.stages.len());
-        let mut sampled = Vec::with_capacity(policy.stages.len());
-        for (stage, of) in policy.stages.iter().enumerate() {
-            let (model, features) = (self.model, &self.features);
-            let group = *self
-                .group_beliefs
-                .entry((offer.group, stage))
-                .or_insert_with(|| model.belief(Block::group(policy, offer.group, stage), features));
-            let belief =
-                self.site_beliefs[stage] + group + self.model.belief(Block::offer(offer, stage), &self.features);
-            let noise = self.question.seed.normal(offer.key, stage as u32);
-            let width = policy.model.exploration * libm::sqrt(belief.variance);
-            sampled.push(sigmoid(of.offset + belief.mean + width * noise));
-            beliefs.push(belief);
+        let offer = &self.policy.offers[at];
+        // Stages after the last that is worth anything need no draw.
+        let mut reached = 1.0;
+        let mut value = 0.0;
+        for (stage, worth) in offer.worth.iter().enumerate() {
+            reached *= self.sample(at, stage);
+            value += reached * worth;
         }
-        let score = policy
-            .kpis
-            .iter()
-            .zip(&offer.values)
-            .map(|(kpi, values)| kpi.weight * expected(values, &sampled))
-            .sum::<f64>()
-            * offer.lever;
-        let prediction = Prediction { beliefs, sampled, score };
-        self.predictions[at] = Some(prediction.clone());
-        prediction
+        let score = value * offer.lever;
+        self.scores[at] = Some(score);
+        score
     }
 
-    fn trace(
-        &mut self,
-        placement: &PlacementPolicy,
-        chosen: &[(usize, Chosen)],
-        shown_before: &[bool],
-    ) -> PlacementTrace {
-        let names = self.policy.feature_names(&self.slots);
-        let mut offers: Vec<OfferTrace> = Vec::with_capacity(placement.offers.len());
-        for at in &placement.offers {
-            let offer = &self.policy.offers[*at];
-            let excluded =
-                self.exclusions[*at].clone().or_else(|| shown_before[*at].then_some(Exclusion::ShownElsewhere));
-            let rank = chosen.iter().position(|(taken, _)| taken == at).map(|place| place as u32 + 1);
-            let mut entry = OfferTrace {
-                offer: offer.id.clone(),
-                rank,
-                excluded,
-                score: None,
-                stages: Vec::new(),
-                kpis: BTreeMap::new(),
-                drivers: Vec::new(),
-            };
-            if entry.excluded.is_none() {
-                let prediction = self.prediction(*at);
-                entry.score = Some(prediction.score);
-                entry.stages = self.stage_traces(&prediction);
-                entry.kpis = self
-                    .policy
-                    .kpis
-                    .iter()
-                    .zip(&offer.values)
-                    .map(|(kpi, values)| (kpi.id.clone(), expected(values, &prediction.sampled)))
-                    .collect();
-                entry.drivers = self.drivers(offer, &names);
-            }
-            offers.push(entry);
-        }
-        let place = |offer: &OfferTrace| offer.rank.unwrap_or(u32::MAX);
-        let score = |offer: &OfferTrace| offer.score.unwrap_or(f64::NEG_INFINITY);
-        offers.sort_by(|left, right| place(left).cmp(&place(right)).then(score(right).total_cmp(&score(left))));
-        PlacementTrace { placement: placement.id.clone(), arm: self.arm, offers }
+    /// One stage's probability, drawn from what is believed of it.
+    pub(crate) fn sample(&self, at: usize, stage: usize) -> f64 {
+        let (Some(offer), Some(of)) = (self.policy.offers.get(at), self.policy.stages.get(stage)) else {
+            return 0.0;
+        };
+        let belief = self.beliefs.get(stage).map(|beliefs| beliefs.of(at)).unwrap_or_default();
+        let width = self.policy.model.exploration * libm::sqrt(belief.variance);
+        let noise = self.question.seed.normal(offer.key, stage as u32);
+        sigmoid(offer.offset(stage, of) + belief.mean + width * noise)
     }
-
-    fn stage_traces(&self, prediction: &Prediction) -> Vec<StageTrace> {
-        self.policy
-            .stages
-            .iter()
-            .zip(prediction.beliefs.iter().zip(&prediction.sampled))
-            .map(|(stage, (belief, sampled))| StageTrace {
-                stage: stage.id.clone(),
-                mean: sigmoid(stage.offset + belief.mean),
-                sampled: *sampled,
-                deviation: libm::sqrt(belief.variance),
-            })
-            .collect()
-    }
-
-    /// What the offer's and its group's weights say about a click, against the site's average answer.
-    fn drivers(&self, offer: &OfferPolicy, names: &[String]) -> Vec<Driver> {
-        let group = Block::group(self.policy, offer.group, 0);
-        let own = self.model.means(Block::offer(offer, 0), &self.features);
-        let mut drivers: Vec<Driver> = names
-            .iter()
-            .zip(own.zip(self.model.means(group, &self.features)))
-            .map(|(name, (own, group))| Driver { fact: name.clone(), weight: own + group })
-            .filter(|driver| driver.weight != 0.0)
-            .collect();
-        drivers.sort_by(|left, right| right.weight.abs().total_cmp(&left.weight.abs()));
-        drivers.truncate(DRIVERS);
-        drivers
-    }
-}
-
-/// Σ over stages of P(reached) × value.
-fn expected(values: &[f64], conditional: &[f64]) -> f64 {
-    let mut reached = 1.0;
-    values
-        .iter()
-        .zip(conditional)
-        .map(|(value, p)| {
-            reached *= p;
-            reached * value
-        })
-        .sum()
-}
-
-/// The feature lists that an answer teaches at each level: the site's with the place where the offer stood.
-pub(crate) fn with_examination(features: &[Feature], placement: &str, rank: u32) -> Vec<Feature> {
-    let mut site = features.to_vec();
-    site.push(examination(placement, rank));
-    site
 }

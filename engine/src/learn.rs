@@ -1,32 +1,41 @@
 //! Learning: answers, in the order in which they were recorded, folded into the model and into counts.
 //!
-//! An impression counts at once as an answer "no" to the first stage; a stage reached takes that back, says
-//! "yes", and opens the next stage with a "no". So nothing waits for a window to close, and the same rows in the
-//! same order give the same model.
+//! Only an offer whose impression came back is an example. A stage that is reached counts at once as a "yes" to that
+//! stage and opens the next one. How a "no" is given depends on how long answers take, see [`Delays`]: within a minute,
+//! it is given with the opening and taken back by a "yes"; otherwise in parts as the showing ages. Nothing waits for a
+//! window to close, and the same rows in the same order give the same model: time comes from the rows alone.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Arm;
-use crate::decide::with_examination;
-use crate::features::Feature;
-use crate::model::{Block, Model};
-use crate::policy::Policy;
+use crate::features::{Feature, examination};
+use crate::model::{Block, DecodeError, Model};
+use crate::policy::{OfferPolicy, Policy};
+use crate::random::name_hash;
 use crate::tally::Tally;
 
-/// Evidence is faded in steps of this part of the half-life: finer would cost a pass over the table for nothing.
+mod delay;
+
+use delay::{Delays, Open, Waiting};
+
+/// Evidence is faded in steps of this part of the half-life: finer would cost a pass over the weights for nothing.
 const FADE_STEP: f64 = 1.0 / 256.0;
 
 /// One recorded answer to a shown offer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
+    /// What its decision and offer have in common with its other answers: a hash of both.
+    pub showing: u64,
     /// The offer.
     pub offer: String,
     /// Where it stood.
     pub placement: String,
     /// Its rank there, 1 for the first.
     pub rank: u32,
+    /// The channel on which it was offered.
+    pub channel: String,
     /// Who chose it.
     pub arm: Arm,
     /// The decision's features.
@@ -35,8 +44,10 @@ pub struct Observation {
     pub step: Step,
     /// What had been recorded of this showing before.
     pub before: Progress,
-    /// When the impression was recorded, for the curve; absent when none was.
+    /// Where the impression was recorded, for the curve; absent when none was.
     pub impression: Option<Place>,
+    /// When the step before was recorded, in milliseconds since 1970; absent when there was none.
+    pub since_ms: Option<u64>,
     /// Where this row stands in the record.
     pub place: Place,
     /// When it was recorded, in milliseconds since 1970.
@@ -72,84 +83,196 @@ pub struct Place {
     pub seq: u64,
 }
 
-/// The learner of one site: the model, the counts, and how far forgetting has come.
-#[derive(Clone, Debug, Default)]
+/// The learner of one site: the model, the counts, and what is still open.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Learner {
     /// The weights.
     pub model: Model,
     /// The counts.
     pub tally: Tally,
-    faded_to_ms: u64,
+    state: State,
+}
+
+/// What a checkpoint holds beside model and counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    /// Newest time of any row, in milliseconds since 1970: the learner's clock. It never goes back.
+    now_ms: u64,
+    /// Up to when evidence has been faded, by stage, in milliseconds since 1970.
+    faded_to_ms: Vec<u64>,
+    delays: Delays,
+    waiting: Waiting,
+}
+
+/// What an example of one showing is made of, at any of its stages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Example {
+    offer: String,
+    /// Name hash of the channel.
+    channel: u64,
+    /// The decision's features.
+    features: Vec<Feature>,
+    /// Where and how prominently it stood.
+    examination: Feature,
 }
 
 impl Learner {
-    /// A learner continued from a checkpoint.
-    #[must_use]
-    pub fn resume(model: Model, tally: Tally, faded_to_ms: u64) -> Self {
-        Self { model, tally, faded_to_ms }
-    }
-
-    /// Up to when evidence has been faded, in milliseconds since 1970; part of a checkpoint.
-    #[must_use]
-    pub fn faded_to_ms(&self) -> u64 {
-        self.faded_to_ms
-    }
-
     /// Folds one row. Rows of offers or stages that the policy does not know are counted and teach nothing.
     pub fn fold(&mut self, policy: &Policy, row: &Observation) {
-        self.fade(policy, row.at_ms);
+        self.advance(policy, row.at_ms);
         self.tally.count(policy, row);
-        let Some(offer) = policy.offer(&row.offer).filter(|offer| offer.group < policy.groups.len()) else {
+        let Some(offer) = known(policy, &row.offer) else {
             return;
         };
-        let site = with_examination(&row.features, &row.placement, row.rank);
-        let mut teach = |stage: usize, y: f64, w: f64| {
-            if let Some(of) = policy.stages.get(stage) {
-                let blocks: [(Block, &[Feature]); 3] = [
-                    (Block::site(stage), &site),
-                    (Block::group(policy, offer.group, stage), &row.features),
-                    (Block::offer(offer, stage), &row.features),
-                ];
-                self.model.update(of.offset, &blocks, y, w);
-            }
+        let example = Example {
+            offer: row.offer.clone(),
+            channel: name_hash(&[row.channel.as_bytes()]),
+            features: row.features.clone(),
+            examination: examination(&row.placement, row.rank),
         };
         match row.step {
             Step::Impression => {
-                if !row.before.seen && row.before.reached == 0 {
-                    teach(0, 0.0, 1.0);
+                if !row.before.seen {
+                    self.model.count(offer.key, 0);
+                    if row.before.reached == 0 {
+                        self.open(policy, row, example, 0);
+                    }
                 }
             }
             Step::Dismissal => {}
             Step::Stage(stage) => {
                 for reached in row.before.reached..=stage {
-                    // A "no" was given for the stage that came next: after the impression, or after the last stage reached.
-                    let open = reached == row.before.reached && (row.before.seen || reached > 0);
-                    if open {
-                        teach(usize::from(reached), 0.0, -1.0);
+                    self.model.count(offer.key, usize::from(reached) + 1);
+                    // Open was the stage that came next: after the impression, or after the last stage reached.
+                    if reached == row.before.reached && (row.before.seen || reached > 0) {
+                        self.close(policy, row, &example, usize::from(reached));
                     }
-                    teach(usize::from(reached), 1.0, 1.0);
+                    self.teach(policy, &example, usize::from(reached), 1.0, 1.0);
                 }
                 if stage >= row.before.reached {
-                    teach(usize::from(stage) + 1, 0.0, 1.0);
+                    self.open(policy, row, example, usize::from(stage) + 1);
                 }
             }
         }
     }
 
-    fn fade(&mut self, policy: &Policy, now_ms: u64) {
-        let Some(half_life_days) = policy.model.half_life_days else {
-            return;
-        };
-        let half_life_ms = half_life_days * 86_400_000.0;
-        if self.faded_to_ms == 0 {
-            self.faded_to_ms = now_ms;
-        }
-        let parts = now_ms.saturating_sub(self.faded_to_ms) as f64 / half_life_ms;
-        if parts >= FADE_STEP {
-            self.model.fade(libm::exp2(-parts));
-            self.faded_to_ms = now_ms;
+    /// Moves the clock: evidence fades, and what has been open for long enough is more of a "no". Rows do it by
+    /// themselves; between rows nothing depends on it.
+    fn advance(&mut self, policy: &Policy, now_ms: u64) {
+        self.state.now_ms = self.state.now_ms.max(now_ms);
+        self.fade(policy);
+        while let Some((showing, open)) = self.state.waiting.due(self.state.now_ms) {
+            self.age(policy, showing, open);
         }
     }
+
+    /// A stage can be reached from here on.
+    fn open(&mut self, policy: &Policy, row: &Observation, example: Example, stage: usize) {
+        if stage >= policy.stages.len() {
+            return;
+        }
+        let Some(patience_ms) = self.state.delays.patience_ms(stage) else {
+            self.teach(policy, &example, stage, 0.0, 1.0);
+            return;
+        };
+        let open = Open::new(example, stage, self.state.now_ms, patience_ms);
+        if let Some(crowded_out) = self.state.waiting.insert(row.showing, open) {
+            self.settle(policy, &crowded_out);
+        }
+    }
+
+    /// A stage that was open has been reached: whatever "no" was given for it is taken back.
+    fn close(&mut self, policy: &Policy, row: &Observation, example: &Example, stage: usize) {
+        if let Some(since_ms) = row.since_ms {
+            self.state.delays.learn(stage, row.at_ms.saturating_sub(since_ms));
+        }
+        // Who waits no longer has been given the whole "no".
+        let given = self.state.waiting.remove(row.showing).map_or(1.0, |open| open.given);
+        if given > 0.0 {
+            self.teach(policy, example, stage, 0.0, -given);
+        }
+    }
+
+    /// Gives the next part of a "no".
+    fn age(&mut self, policy: &Policy, showing: u64, mut open: Open) {
+        let part = open.next_part();
+        if part > 0.0 {
+            self.teach(policy, &open.example, open.stage, 0.0, part);
+        }
+        if !open.is_over() {
+            self.state.waiting.insert(showing, open);
+        }
+    }
+
+    /// Gives all that is left of a "no".
+    fn settle(&mut self, policy: &Policy, open: &Open) {
+        self.teach(policy, &open.example, open.stage, 0.0, 1.0 - open.given);
+    }
+
+    fn teach(&mut self, policy: &Policy, example: &Example, stage: usize, y: f64, w: f64) {
+        let (Some(offer), Some(of)) = (known(policy, &example.offer), policy.stages.get(stage)) else {
+            return;
+        };
+        let mut places = self.model.place_all(&example.features);
+        let facts = places.len();
+        places.extend(self.model.place_all(&[example.examination]));
+        let own = places.get(..facts).unwrap_or_default();
+        let mut blocks: Vec<(Block, &[usize])> = vec![
+            // A good position is not a good offer: examination is taught at the site's level only.
+            (Block::site(stage), &places),
+            (Block::group(policy, offer.group, stage), own),
+            (Block::offer(offer, stage), own),
+        ];
+        if policy.departing_channels().any(|channel| channel == example.channel) {
+            blocks.push((Block::channel(offer, example.channel, stage), own));
+        }
+        self.model.update(offer.offset(stage, of), &blocks, y, w);
+    }
+
+    fn fade(&mut self, policy: &Policy) {
+        let now_ms = self.state.now_ms;
+        self.state.faded_to_ms.resize(policy.stages.len(), 0);
+        for (stage, (of, faded_to_ms)) in policy.stages.iter().zip(&mut self.state.faded_to_ms).enumerate() {
+            let Some(half_life_ms) = of.half_life_ms else {
+                continue;
+            };
+            if *faded_to_ms == 0 {
+                *faded_to_ms = now_ms;
+            }
+            let parts = now_ms.saturating_sub(*faded_to_ms) as f64 / half_life_ms;
+            if parts >= FADE_STEP {
+                self.model.fade(stage, libm::exp2(-parts));
+                *faded_to_ms = now_ms;
+            }
+        }
+    }
+
+    /// Everything, exactly: folding on after [`Learner::decode`] gives the same bytes as folding on without it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        // Maps of plain data always serialize.
+        let state = serde_json::to_vec(&(&self.tally, &self.state)).unwrap_or_default();
+        let mut bytes = (state.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&state);
+        bytes.extend_from_slice(&self.model.encode());
+        bytes
+    }
+
+    /// Reads what [`Learner::encode`] wrote.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let (length, rest) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Length)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| DecodeError::Length)?;
+        let (state, model) = rest.split_at_checked(length).ok_or(DecodeError::Length)?;
+        let (tally, state) = serde_json::from_slice(state).map_err(|_| DecodeError::Version)?;
+        Ok(Self { model: Model::decode(model)?, tally, state })
+    }
+}
+
+fn known<'a>(policy: &'a Policy, offer: &str) -> Option<&'a OfferPolicy> {
+    policy.offer(offer).filter(|offer| offer.group < policy.groups.len())
 }
 
 impl Progress {

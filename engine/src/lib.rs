@@ -5,23 +5,27 @@
 
 pub mod config;
 mod decide;
+mod eligibility;
+mod explain;
 mod facts;
 mod features;
 mod learn;
 mod model;
 mod policy;
+mod predictor;
 mod random;
 mod rule;
 mod tally;
 mod trace;
 
 pub use config::Source;
-pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, decide, explain};
+pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, Seen, decide, explain};
 pub use facts::{Facts, Value};
 pub use features::Feature;
 pub use learn::{ByArm, Learner, Observation, Place, Progress, Step};
 pub use model::{DecodeError, Model};
 pub use policy::{ConfigError, Policy};
+pub use predictor::Predictor;
 pub use random::{Seed, keyed_hash};
 pub use rule::{Rule, RuleError, Truth};
 pub use tally::{Counts, CurveBucket, CurvePoint, Tally};

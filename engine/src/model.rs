@@ -1,21 +1,29 @@
 //! What has been learned: per offer and stage a Bayesian logistic regression with a diagonal Gaussian posterior.
 //!
-//! Weights stand in levels (site, group, offer) that add up, so that a new offer starts from what its group has
-//! learned. They live in one flat hashed table; a slot nobody has taught is at its prior. With active weights i,
-//! means m and precisions q the update for an answer y of weight w is, after Chapelle & Li 2011 made online:
+//! Weights stand in levels that add up: site, group, offer, and for every channel but the site's first a departure of
+//! the offer on that channel. So a new offer starts from what its group has learned, and a channel departs from the
+//! common model only as its own evidence grows. With active weights i, means m and precisions q the update for an
+//! answer y of weight w is, after Chapelle & Li 2011 made online:
 //!
 //! ```text
 //! z = Σ m_i    v = Σ 1/q_i    p = σ(z)    s = w·p(1-p)    e = w(y-p)/(1+s·v)    m_i += e/q_i    q_i += s
 //! ```
+//!
+//! A block of weights (one level of one stage) is a row over the features that the site has met, so nothing collides.
+//! A weight that nobody has taught is at its prior and takes no room in what is written.
+
+use std::collections::BTreeMap;
 
 use crate::features::Feature;
 use crate::policy::{OfferPolicy, Policy};
 
-/// Slots in the table: 1,000 offers in 40 groups with 60 taught bins and 2 stages fill it to about nine tenths.
-const TABLE_BITS: u32 = 17;
-const TABLE_SIZE: usize = 1 << TABLE_BITS;
-/// First bytes of an encoded model: its format and version.
-const MAGIC: [u8; 4] = *b"PMD1";
+/// Features that get a weight of their own, in the order in which they are met. A site with 40 facts of 10 values
+/// has 400; whatever comes later (words that visitors make up) shares [`SHARED_FEATURES`] places.
+const OWN_FEATURES: usize = 2_048;
+/// Places for all features beyond [`OWN_FEATURES`].
+const SHARED_FEATURES: usize = 64;
+/// Rows at most: 1,000 offers and 40 groups at 2 stages on 4 channels fit. Blocks beyond it are not taught.
+pub(crate) const MOST_BLOCKS: usize = 10_000;
 /// Evidence below this is noise of `f32` and is dropped.
 const LEAST_EVIDENCE: f32 = 1e-6;
 
@@ -23,22 +31,72 @@ const LEAST_EVIDENCE: f32 = 1e-6;
 const SITE_PRECISION: f64 = 8.0;
 const GROUP_PRECISION: f64 = 8.0;
 const OFFER_PRECISION: f64 = 6.0;
+/// A channel is mostly like the others: it has to bring evidence to differ.
+const CHANNEL_PRECISION: f64 = 16.0;
 /// The always-on weight of a level: base rates differ more than the effects of single facts.
 const BIAS_PRECISION: f64 = 1.5;
 /// Later stages see few answers: a narrow prior keeps their sampling noise from drowning the rest.
 const LATER_STAGE_FACTOR: f64 = 4.0;
 
 /// The weights of one site.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
-    mean: Vec<f32>,
-    /// Precision gained from answers, on top of the prior's.
-    evidence: Vec<f32>,
+    dictionary: Dictionary,
+    blocks: BTreeMap<u64, Row>,
+    /// By offer: impressions, then responses by stage, ever. Not forgotten: caps and ramps are about all of them.
+    counts: BTreeMap<u64, Vec<u64>>,
 }
 
-impl Default for Model {
+/// One weight: mean, and the precision gained from answers on top of the prior's.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Cell {
+    pub(crate) mean: f32,
+    pub(crate) evidence: f32,
+}
+
+/// The weights of one block by feature place; places beyond its end are at their prior.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) stage: u8,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// Which place a feature has in every row. Place 0 belongs to the bias.
+#[derive(Clone, Debug, PartialEq)]
+struct Dictionary {
+    places: BTreeMap<Feature, u16>,
+    /// Features by place, for writing them down in the same order.
+    features: Vec<Feature>,
+}
+
+impl Default for Dictionary {
     fn default() -> Self {
-        Self { mean: vec![0.0; TABLE_SIZE], evidence: vec![0.0; TABLE_SIZE] }
+        let bias = crate::features::bias();
+        Self { places: BTreeMap::from([(bias, 0)]), features: vec![bias] }
+    }
+}
+
+impl Dictionary {
+    /// The place of a feature that has been met.
+    fn place(&self, feature: Feature) -> Option<usize> {
+        match self.places.get(&feature) {
+            Some(place) => Some(usize::from(*place)),
+            None if self.features.len() >= OWN_FEATURES => Some(OWN_FEATURES + feature as usize % SHARED_FEATURES),
+            None => None,
+        }
+    }
+
+    /// The place of a feature, which it gets now if it has none.
+    fn place_or_new(&mut self, feature: Feature) -> usize {
+        match self.place(feature) {
+            Some(place) => place,
+            None => {
+                let place = self.features.len();
+                self.places.insert(feature, place as u16);
+                self.features.push(feature);
+                place
+            }
+        }
     }
 }
 
@@ -49,18 +107,11 @@ pub(crate) struct Belief {
     pub(crate) variance: f64,
 }
 
-impl core::ops::Add for Belief {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { mean: self.mean + other.mean, variance: self.variance + other.variance }
-    }
-}
-
 /// One block of weights: a level of one stage.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block {
     key: u64,
+    stage: u8,
     precision: f64,
     bias_precision: f64,
 }
@@ -78,18 +129,31 @@ impl Block {
         Self::new(offer.key, stage, OFFER_PRECISION)
     }
 
+    /// Any group's block, where only its prior matters.
+    pub(crate) fn any_group(stage: usize) -> Self {
+        Self::new(1, stage, GROUP_PRECISION)
+    }
+
+    /// Any offer's block, where only its prior matters.
+    pub(crate) fn any_offer(stage: usize) -> Self {
+        Self::new(1, stage, OFFER_PRECISION)
+    }
+
+    /// An offer's departure on a channel; `channel` is the channel's name hash.
+    pub(crate) fn channel(offer: &OfferPolicy, channel: u64, stage: usize) -> Self {
+        let block = Self::new(offer.key ^ mix(channel), stage, CHANNEL_PRECISION);
+        Self { bias_precision: BIAS_PRECISION * 4.0, ..block }
+    }
+
     fn new(key: u64, stage: usize, precision: f64) -> Self {
         let narrow = if stage == 0 { 1.0 } else { LATER_STAGE_FACTOR };
         let key = mix(key ^ mix(stage as u64 + 1));
-        Self { key, precision: precision * narrow, bias_precision: BIAS_PRECISION * narrow }
+        Self { key, stage: stage as u8, precision: precision * narrow, bias_precision: BIAS_PRECISION * narrow }
     }
 
-    fn slot(self, feature: Feature) -> usize {
-        (mix(self.key ^ u64::from(feature)) >> (64 - TABLE_BITS)) as usize
-    }
-
-    fn prior(self, feature_at: usize) -> f64 {
-        if feature_at == 0 { self.bias_precision } else { self.precision }
+    /// The prior's precision at a place.
+    pub(crate) fn prior(self, place: usize) -> f64 {
+        if place == 0 { self.bias_precision } else { self.precision }
     }
 }
 
@@ -104,196 +168,133 @@ pub(crate) fn sigmoid(logit: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-logit))
 }
 
+impl Row {
+    /// The mean at a place.
+    pub(crate) fn mean(&self, place: usize) -> f64 {
+        f64::from(self.cell(place).mean)
+    }
+
+    fn cell(&self, place: usize) -> Cell {
+        self.cells.get(place).copied().unwrap_or_default()
+    }
+
+    fn cell_mut(&mut self, place: usize) -> Option<&mut Cell> {
+        if place >= self.cells.len() {
+            self.cells.resize(place + 1, Cell::default());
+        }
+        self.cells.get_mut(place)
+    }
+}
+
 impl Model {
-    /// The belief that one block adds to the logit. `features` begin with the bias.
-    pub(crate) fn belief(&self, block: Block, features: &[Feature]) -> Belief {
+    /// The belief that one block adds to the logit.
+    #[cfg(test)]
+    fn belief(&self, block: Block, features: &[Feature]) -> Belief {
+        let row = self.row(block);
         let mut belief = Belief::default();
-        for (at, feature) in features.iter().enumerate() {
-            let slot = block.slot(*feature);
-            belief.mean += f64::from(self.mean[slot]);
-            belief.variance += 1.0 / (block.prior(at) + f64::from(self.evidence[slot]));
+        for feature in features {
+            let place = self.place(*feature).unwrap_or(usize::MAX);
+            let cell = row.map_or(Cell::default(), |row| row.cell(place));
+            belief.mean += f64::from(cell.mean);
+            belief.variance += 1.0 / (block.prior(place) + f64::from(cell.evidence));
         }
         belief
     }
 
-    /// Each feature's mean in a block, for explanations.
-    pub(crate) fn means<'a>(&'a self, block: Block, features: &'a [Feature]) -> impl Iterator<Item = f64> + 'a {
-        features.iter().map(move |feature| f64::from(self.mean[block.slot(*feature)]))
+    /// Places that rows may have, for laying them out flat.
+    pub(crate) fn places(&self) -> usize {
+        let met = self.dictionary.features.len();
+        if met >= OWN_FEATURES { OWN_FEATURES + SHARED_FEATURES } else { met }
     }
 
-    /// Folds one answer: `y` 1 or 0 with weight `w`; a negative weight takes back an earlier one.
-    pub(crate) fn update(&mut self, offset: f64, blocks: &[(Block, &[Feature])], y: f64, w: f64) {
-        let belief = blocks
-            .iter()
-            .fold(Belief { mean: offset, variance: 0.0 }, |sum, (block, features)| sum + self.belief(*block, features));
+    /// The place of a feature that has been met.
+    pub(crate) fn place(&self, feature: Feature) -> Option<usize> {
+        self.dictionary.place(feature)
+    }
+
+    /// A block's weights; absent when nobody has taught it.
+    pub(crate) fn row(&self, block: Block) -> Option<&Row> {
+        self.blocks.get(&block.key)
+    }
+
+    /// The places of features, new ones included.
+    pub(crate) fn place_all(&mut self, features: &[Feature]) -> Vec<usize> {
+        features.iter().map(|feature| self.dictionary.place_or_new(*feature)).collect()
+    }
+
+    /// Folds one answer: `y` 1 or 0 with weight `w`; a negative weight takes back an earlier one. Each block comes
+    /// with the places of its active features.
+    pub(crate) fn update(&mut self, offset: f64, blocks: &[(Block, &[usize])], y: f64, w: f64) {
+        let mut belief = Belief { mean: offset, variance: 0.0 };
+        for (block, places) in blocks {
+            let row = self.blocks.get(&block.key);
+            for place in *places {
+                let cell = row.map_or(Cell::default(), |row| row.cell(*place));
+                belief.mean += f64::from(cell.mean);
+                belief.variance += 1.0 / (block.prior(*place) + f64::from(cell.evidence));
+            }
+        }
         let p = sigmoid(belief.mean);
         let s = w * p * (1.0 - p);
         // Taking back may not overshoot: the denominator stays positive.
         let e = w * (y - p) / (1.0 + s * belief.variance).max(0.5);
-        for (block, features) in blocks {
-            for (at, feature) in features.iter().enumerate() {
-                let slot = block.slot(*feature);
-                let q = block.prior(at) + f64::from(self.evidence[slot]);
-                self.mean[slot] += (e / q) as f32;
-                self.evidence[slot] = (f64::from(self.evidence[slot]) + s).max(0.0) as f32;
+        for (block, places) in blocks {
+            if self.blocks.len() >= MOST_BLOCKS && !self.blocks.contains_key(&block.key) {
+                continue;
             }
-        }
-    }
-
-    /// Lets all evidence fade by a factor between 0 and 1.
-    pub(crate) fn fade(&mut self, factor: f64) {
-        for (mean, evidence) in self.mean.iter_mut().zip(&mut self.evidence) {
-            *evidence = (f64::from(*evidence) * factor) as f32;
-            if *evidence < LEAST_EVIDENCE {
-                (*mean, *evidence) = (0.0, 0.0);
-            }
-        }
-    }
-
-    /// The taught weights, compactly: about 10 bytes each.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        let mut last = 0;
-        for (slot, (mean, evidence)) in self.mean.iter().zip(&self.evidence).enumerate() {
-            if *mean != 0.0 || *evidence != 0.0 {
-                let mut gap = slot - last;
-                while gap >= 0x80 {
-                    bytes.push((gap & 0x7f) as u8 | 0x80);
-                    gap >>= 7;
-                }
-                bytes.push(gap as u8);
-                bytes.extend_from_slice(&mean.to_le_bytes());
-                bytes.extend_from_slice(&evidence.to_le_bytes());
-                last = slot;
-            }
-        }
-        bytes
-    }
-
-    /// Reads what [`Model::encode`] wrote.
-    ///
-    /// # Errors
-    /// Another format or version, a truncated or malformed body, a slot outside the table, or a weight that is not finite.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut rest = bytes.strip_prefix(&MAGIC).ok_or(DecodeError::Version)?;
-        let mut model = Self::default();
-        let mut slot = 0_usize;
-        while !rest.is_empty() {
-            let mut gap = 0_usize;
-            for shift in [0, 7, 14] {
-                let (byte, tail) = rest.split_first().ok_or(DecodeError::Truncated)?;
-                rest = tail;
-                gap |= usize::from(byte & 0x7f) << shift;
-                if byte & 0x80 == 0 {
-                    break;
+            let row = self.blocks.entry(block.key).or_insert_with(|| Row { stage: block.stage, cells: Vec::new() });
+            for place in *places {
+                let prior = block.prior(*place);
+                if let Some(cell) = row.cell_mut(*place) {
+                    let q = prior + f64::from(cell.evidence);
+                    cell.mean += (e / q) as f32;
+                    cell.evidence = (f64::from(cell.evidence) + s).max(0.0) as f32;
                 }
             }
-            slot += gap;
-            let (mean, tail) = rest.split_first_chunk::<4>().ok_or(DecodeError::Truncated)?;
-            let (evidence, tail) = tail.split_first_chunk::<4>().ok_or(DecodeError::Truncated)?;
-            rest = tail;
-            let (mean, evidence) = (f32::from_le_bytes(*mean), f32::from_le_bytes(*evidence));
-            if slot >= TABLE_SIZE || !mean.is_finite() || !evidence.is_finite() || evidence < 0.0 {
-                return Err(DecodeError::Weight);
-            }
-            model.mean[slot] = mean;
-            model.evidence[slot] = evidence;
         }
-        Ok(model)
+    }
+
+    /// Counts an impression (0) or a response at stage s (s + 1).
+    pub(crate) fn count(&mut self, offer: u64, what: usize) {
+        if self.counts.len() >= MOST_BLOCKS && !self.counts.contains_key(&offer) {
+            return;
+        }
+        let counts = self.counts.entry(offer).or_default();
+        if counts.len() <= what {
+            counts.resize(what + 1, 0);
+        }
+        if let Some(count) = counts.get_mut(what) {
+            *count += 1;
+        }
+    }
+
+    /// Impressions (0) or responses at stage s (s + 1) of an offer, ever.
+    pub(crate) fn counted(&self, offer: u64, what: usize) -> u64 {
+        self.counts.get(&offer).and_then(|counts| counts.get(what)).copied().unwrap_or(0)
+    }
+
+    /// Lets the evidence of a stage fade by a factor between 0 and 1.
+    pub(crate) fn fade(&mut self, stage: usize, factor: f64) {
+        self.blocks.retain(|_, row| {
+            if usize::from(row.stage) != stage {
+                return true;
+            }
+            for cell in &mut row.cells {
+                cell.evidence = (f64::from(cell.evidence) * factor) as f32;
+                if cell.evidence < LEAST_EVIDENCE {
+                    *cell = Cell::default();
+                }
+            }
+            let taught = row.cells.iter().rposition(|cell| *cell != Cell::default()).map_or(0, |last| last + 1);
+            row.cells.truncate(taught);
+            taught > 0
+        });
     }
 }
 
-/// Why an encoded model was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    /// Not a model, or one of another version.
-    #[error("not a model of this version")]
-    Version,
-    /// It ends in the middle of a weight.
-    #[error("the model ends in the middle of a weight")]
-    Truncated,
-    /// A weight outside the table, or one that is not a finite number.
-    #[error("a weight is outside the table or not a finite number")]
-    Weight,
-}
+mod format;
+
+pub use format::DecodeError;
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn taught(answers: &[(u32, bool)]) -> Model {
-        let mut model = Model::default();
-        for (feature, yes) in answers {
-            let features = [0, *feature];
-            model.update(-3.0, &[(Block::site(0), &features)], f64::from(u8::from(*yes)), 1.0);
-        }
-        model
-    }
-
-    #[test]
-    fn answers_move_the_belief_towards_them_and_narrow_it() {
-        let features = [0, 5];
-        let prior = Model::default().belief(Block::site(0), &features);
-        let yes = taught(&[(5, true); 50]).belief(Block::site(0), &features);
-        let no = taught(&[(5, false); 50]).belief(Block::site(0), &features);
-        assert!(yes.mean > prior.mean && no.mean < prior.mean);
-        assert!(yes.variance < prior.variance && no.variance < prior.variance);
-    }
-
-    #[test]
-    fn a_rate_is_found() {
-        let answers: Vec<_> = (0..4000).map(|at| (5, at % 10 == 0)).collect();
-        let belief = taught(&answers).belief(Block::site(0), &[0, 5]);
-        let rate = sigmoid(belief.mean - 3.0);
-        assert!((rate - 0.1).abs() < 0.02, "{rate}");
-    }
-
-    #[test]
-    fn taking_back_a_negative_undoes_it() {
-        let mut model = taught(&[(5, true), (5, false), (6, true)]);
-        let before = model.clone();
-        let blocks: [(Block, &[Feature]); 1] = [(Block::site(0), &[0, 5])];
-        model.update(-3.0, &blocks, 0.0, 1.0);
-        model.update(-3.0, &blocks, 0.0, -1.0);
-        let (now, then) = (model.belief(blocks[0].0, blocks[0].1), before.belief(blocks[0].0, blocks[0].1));
-        assert!((now.mean - then.mean).abs() < 0.02 && (now.variance - then.variance).abs() < 0.02);
-    }
-
-    #[test]
-    fn faded_evidence_widens_the_belief() {
-        let mut model = taught(&[(5, true); 50]);
-        let before = model.belief(Block::site(0), &[0, 5]);
-        model.fade(0.5);
-        assert!(model.belief(Block::site(0), &[0, 5]).variance > before.variance);
-        model.fade(1e-9);
-        assert_eq!(model, Model::default());
-    }
-
-    proptest! {
-        #[test]
-        fn encoding_loses_nothing(answers in prop::collection::vec((any::<u32>(), any::<bool>()), 0..200)) {
-            let model = taught(&answers);
-            prop_assert_eq!(Model::decode(&model.encode()), Ok(model));
-        }
-
-        #[test]
-        fn hostile_bytes_are_refused_or_read(mut bytes in prop::collection::vec(any::<u8>(), 0..400), magic in any::<bool>()) {
-            if magic {
-                bytes.splice(0..0, MAGIC);
-            }
-            let _ = Model::decode(&bytes);
-        }
-
-        #[test]
-        fn weights_stay_finite(answers in prop::collection::vec((0_u32..4, 0..2, -1.0..3.0_f64), 0..300)) {
-            let mut model = Model::default();
-            for (feature, y, w) in answers {
-                model.update(-3.0, &[(Block::site(0), &[0, feature])], f64::from(y), w);
-            }
-            prop_assert!(Model::decode(&model.encode()).is_ok());
-        }
-    }
-}
+mod tests;

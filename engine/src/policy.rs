@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Arms, Attribute, Config, Model, Source};
+use crate::config::{Arms, Attribute, AttributeKind, Config, ContactRule, Model, Ramp, Source};
+use crate::decide::Seen;
 use crate::facts::{Facts, Value};
 use crate::random::name_hash;
 use crate::rule::Rule;
@@ -28,6 +29,10 @@ pub struct Policy {
     pub(crate) groups: Vec<GroupPolicy>,
     pub(crate) offers: Vec<OfferPolicy>,
     pub(crate) placements: Vec<PlacementPolicy>,
+    /// Name hashes of the channels but the first.
+    channels: Vec<u64>,
+    pub(crate) contact: Vec<ContactRule>,
+    pub(crate) distinct_groups: bool,
     pub(crate) arms: Arms,
     pub(crate) model: Model,
     by_id: BTreeMap<String, usize>,
@@ -38,6 +43,7 @@ pub(crate) struct StagePolicy {
     pub(crate) id: String,
     /// Logit of the rate expected before anything is known.
     pub(crate) offset: f64,
+    pub(crate) half_life_ms: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,11 +71,21 @@ pub(crate) struct OfferPolicy {
     pub(crate) rule: Option<Rule>,
     /// Value by KPI, then by stage.
     pub(crate) values: Vec<Vec<f64>>,
+    /// Weighed value by stage, up to the last stage that has any.
+    pub(crate) worth: Vec<f64>,
     pub(crate) lever: f64,
     pub(crate) starts_at: u64,
     pub(crate) ends_at: u64,
     pub(crate) channels: Vec<String>,
     pub(crate) rest_ms: u64,
+    /// Slot of the set of products held, and the product that it sells.
+    pub(crate) sells: Option<(usize, String)>,
+    /// What is counted (as [`crate::Model`] counts it) and up to where.
+    pub(crate) cap: Option<(usize, u64)>,
+    pub(crate) ramp: Option<Ramp>,
+    pub(crate) mandatory: bool,
+    /// Logits of its own expected rates by stage.
+    offsets: Vec<Option<f64>>,
     /// What is wrong with it; such an offer is never eligible.
     pub(crate) broken: Option<String>,
 }
@@ -81,7 +97,9 @@ pub(crate) struct PlacementPolicy {
     pub(crate) offers: Vec<usize>,
 }
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub(crate) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// Channels at most: each but the first has weights of its own.
+const MOST_CHANNELS: usize = 4;
 
 impl Policy {
     /// Checks and compiles a configuration, listing everything that is wrong with it.
@@ -133,9 +151,32 @@ impl Policy {
         if model.half_life_days.is_some_and(|days| !days.is_finite() || days <= 0.0) {
             errors.add("/model/half_life_days".to_owned(), "a half-life is positive");
         }
+        let channels = compile_channels(config, &mut errors);
+        for (index, rule) in config.contact.iter().enumerate() {
+            if !(rule.within_days > 0.0 && rule.within_days <= 366.0) {
+                errors.add(format!("/contact/{index}/within_days"), "a number of days above 0, at most 366");
+            }
+            if !(1..=Seen::MOST).contains(&rule.most) {
+                errors.add(format!("/contact/{index}/most"), &format!("a number from 1 to {}", Seen::MOST));
+            }
+        }
         let by_id = offers.iter().enumerate().map(|(index, offer)| (offer.id.clone(), index)).collect();
         let attributes = config.attributes.clone();
-        (Self { attributes, stages, kpis, groups, offers, placements, arms, model, by_id }, errors.list)
+        let policy = Self {
+            attributes,
+            stages,
+            kpis,
+            groups,
+            offers,
+            placements,
+            channels,
+            contact: config.contact.clone(),
+            distinct_groups: config.distinct_groups,
+            arms,
+            model,
+            by_id,
+        };
+        (policy, errors.list)
     }
 
     /// The facts in slot order: each attribute from the source that may give it.
@@ -178,6 +219,11 @@ impl Policy {
         self.stages.iter().position(|stage| stage.id == id)
     }
 
+    /// Name hashes of the channels that may depart from the first.
+    pub(crate) fn departing_channels(&self) -> impl Iterator<Item = u64> {
+        self.channels.iter().copied()
+    }
+
     pub(crate) fn offer(&self, id: &str) -> Option<&OfferPolicy> {
         self.offers.get(*self.by_id.get(id)?)
     }
@@ -185,14 +231,20 @@ impl Policy {
     /// What reaching a stage of an offer is worth, in units of the weighed KPIs.
     #[must_use]
     pub fn stage_value(&self, offer: &str, stage: usize) -> f64 {
-        self.offer(offer).map_or(0.0, |offer| {
-            self.kpis
-                .iter()
-                .zip(&offer.values)
-                .map(|(kpi, values)| kpi.weight * values.get(stage).copied().unwrap_or(0.0))
-                .sum()
-        })
+        self.offer(offer).and_then(|offer| offer.worth.get(stage)).copied().unwrap_or(0.0)
     }
+}
+
+impl OfferPolicy {
+    /// Logit of the rate expected of it before anything is known.
+    pub(crate) fn offset(&self, stage: usize, of: &StagePolicy) -> f64 {
+        self.offsets.get(stage).copied().flatten().unwrap_or(of.offset)
+    }
+}
+
+/// Whether an attribute says which products a customer holds.
+fn is_products(attribute: &Attribute) -> bool {
+    attribute.name == "products" && attribute.kind == AttributeKind::Set
 }
 
 fn compile_stages(config: &Config, errors: &mut Errors) -> Vec<StagePolicy> {
@@ -213,9 +265,30 @@ fn compile_stages(config: &Config, errors: &mut Errors) -> Vec<StagePolicy> {
                 errors.add(format!("/stages/{index}/prior_rate"), "a rate is above 0 and below 1");
             }
             let rate = if rate > 0.0 && rate < 1.0 { rate } else { 0.02 };
-            StagePolicy { id: stage.id.clone(), offset: libm::log(rate / (1.0 - rate)) }
+            if stage.half_life_days.is_some_and(|days| !days.is_finite() || days <= 0.0) {
+                errors.add(format!("/stages/{index}/half_life_days"), "a half-life is positive");
+            }
+            let half_life_days = stage.half_life_days.or(config.model.half_life_days);
+            let half_life_days = half_life_days.filter(|days| days.is_finite() && *days > 0.0);
+            StagePolicy {
+                id: stage.id.clone(),
+                offset: logit(rate),
+                half_life_ms: half_life_days.map(|days| days * DAY_MS as f64),
+            }
         })
         .collect()
+}
+
+fn logit(rate: f64) -> f64 {
+    libm::log(rate / (1.0 - rate))
+}
+
+fn compile_channels(config: &Config, errors: &mut Errors) -> Vec<u64> {
+    errors.unique("channels", config.channels.iter());
+    if !(1..=MOST_CHANNELS).contains(&config.channels.len()) {
+        errors.add("/channels".to_owned(), &format!("1 to {MOST_CHANNELS} channels"));
+    }
+    config.channels.iter().take(MOST_CHANNELS).skip(1).map(|channel| name_hash(&[channel.as_bytes()])).collect()
 }
 
 fn compile_groups(config: &Config, errors: &mut Errors) -> Vec<GroupPolicy> {
@@ -278,7 +351,7 @@ fn compile_offers(
                 errors.add(at(&format!("values/{kpi}/{stage}")), "no such stage");
             }
         }
-        let values = kpis
+        let values: Vec<Vec<f64>> = kpis
             .iter()
             .map(|kpi| {
                 let given = offer.values.get(&kpi.id);
@@ -294,6 +367,39 @@ fn compile_offers(
         if lever < 0.0 {
             errors.add(at("lever"), "a lever is not negative");
         }
+        for channel in offer.channels.iter().filter(|channel| !config.channels.contains(channel)) {
+            errors.add(at("channels"), &format!("`{channel}` is not among the site's channels"));
+        }
+        let products = || config.attributes.iter().position(is_products);
+        let sells = offer.product.as_ref().and_then(|product| {
+            let slot = products();
+            if slot.is_none() {
+                errors.add(at("product"), "needs a set attribute `products`, which says who holds it");
+            }
+            slot.map(|slot| (slot, product.clone()))
+        });
+        let cap = offer.cap.as_ref().and_then(|cap| {
+            let stage = stages.iter().position(|stage| stage.id == cap.of).map(|stage| stage + 1);
+            let counted = if cap.of == "impression" { Some(0) } else { stage };
+            if counted.is_none() {
+                errors.add(at("cap/of"), "`impression` or the id of a stage");
+            }
+            counted.map(|counted| (counted, cap.most))
+        });
+        if offer.ramp.is_some_and(|ramp| !(ramp.start > 0.0 && ramp.start <= 1.0)) {
+            errors.add(at("ramp/start"), "a share above 0, at most 1");
+        }
+        for (stage, rate) in &offer.prior_rates {
+            if !stages.iter().any(|known| known.id == *stage) {
+                errors.add(at(&format!("prior_rates/{stage}")), "no such stage");
+            }
+            if !(*rate > 0.0 && *rate < 1.0) {
+                errors.add(at(&format!("prior_rates/{stage}")), "a rate is above 0 and below 1");
+            }
+        }
+        let own_rate = |stage: &StagePolicy| offer.prior_rates.get(&stage.id).copied();
+        let offsets = stages.iter().map(|stage| own_rate(stage).filter(|rate| *rate > 0.0 && *rate < 1.0).map(logit));
+        let offsets = offsets.collect();
         if broken.is_none() {
             broken = errors.list.get(before).map(|error| format!("{}: {}", error.pointer, error.detail));
         }
@@ -303,16 +409,34 @@ fn compile_offers(
             group: group.unwrap_or(usize::MAX),
             chain,
             rule,
+            worth: worth(kpis, &values),
             values,
             lever,
             starts_at: offer.starts_at.unwrap_or(0),
             ends_at: offer.ends_at.unwrap_or(u64::MAX),
             channels: offer.channels.clone(),
             rest_ms: u64::from(offer.rest_after_dismiss_days) * DAY_MS,
+            sells,
+            cap,
+            ramp: offer.ramp,
+            mandatory: offer.mandatory,
+            offsets,
             broken,
         }
     };
     config.offers.iter().enumerate().map(compile).collect()
+}
+
+/// Σ over KPIs of weight × value by stage, without the stages at the end that are worth nothing.
+fn worth(kpis: &[KpiPolicy], values: &[Vec<f64>]) -> Vec<f64> {
+    let stages = values.iter().map(Vec::len).max().unwrap_or(0);
+    let of = |stage: usize| {
+        let value = |values: &Vec<f64>| values.get(stage).copied().unwrap_or(0.0);
+        kpis.iter().zip(values).map(|(kpi, values)| kpi.weight * value(values)).sum::<f64>()
+    };
+    let mut worth: Vec<f64> = (0..stages).map(of).collect();
+    worth.truncate(worth.iter().rposition(|value| *value != 0.0).map_or(0, |last| last + 1));
+    worth
 }
 
 fn compile_placements(

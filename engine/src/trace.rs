@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Arm;
+use crate::config::ContactScope;
 
 /// How one placement was filled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +38,7 @@ pub struct OfferTrace {
 }
 
 /// Why an offer could not be chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Exclusion {
     /// A rule said no.
@@ -58,6 +59,26 @@ pub enum Exclusion {
     Channel,
     /// The visitor dismissed it lately.
     Dismissed,
+    /// The visitor holds what it sells.
+    Holds {
+        /// The product.
+        product: String,
+    },
+    /// The visitor has seen enough of it, or of what it belongs to.
+    Contact {
+        /// Whose impressions were counted.
+        per: ContactScope,
+        /// Impressions at most.
+        most: u32,
+        /// Days over which they are counted.
+        within_days: f64,
+    },
+    /// It has been shown or taken up as often as it may.
+    Cap,
+    /// It is new, and this decision is not among those that it takes part in.
+    Ramp,
+    /// Another offer of its group stands on the page.
+    GroupShown,
     /// An earlier placement of the same page shows it.
     ShownElsewhere,
     /// The offer or a group rule in its configuration is broken and therefore off.

@@ -1,93 +1,17 @@
 //! What holds of every decision, through the public interface.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, helpers of tests too")]
 
+mod case;
+
 use std::collections::BTreeMap;
 
+use case::{Case, answer, config, policy_of, shown, untaught};
 use portico_engine::config::Config;
 use portico_engine::{
-    Arm, Ask, Decision, Dismissal, Exclusion, Facts, Filled, Learner, Model, Observation, Place, Policy, Progress,
-    Question, Seed, Source, Step, decide, explain,
+    Arm, Dismissal, Exclusion, Facts, Filled, Learner, Policy, Predictor, Seen, Source, decide, explain,
 };
 use proptest::prelude::*;
 use serde_json::json;
-
-fn config() -> serde_json::Value {
-    json!({
-        "attributes": [
-            { "name": "topic", "type": "text", "source": "context" },
-            { "name": "age", "type": "number", "source": "identity", "bins": [25.0, 60.0] },
-            { "name": "products", "type": "set", "source": "identity" },
-        ],
-        "stages": [{ "id": "click", "prior_rate": 0.05 }, { "id": "applied", "prior_rate": 0.2 }],
-        "kpis": [{ "id": "revenue", "weight": 1.0 }],
-        "groups": [
-            { "id": "all" },
-            { "id": "credit", "parent": "all", "rule": { "attr": "age", "op": "ge", "value": 18 } },
-        ],
-        "offers": [
-            { "id": "saver", "group": "all", "values": { "revenue": { "click": 1.0, "applied": 5.0 } } },
-            { "id": "loan", "group": "credit", "values": { "revenue": { "click": 1.0, "applied": 5.0 } } },
-            { "id": "card", "group": "credit", "rule": { "not": { "holds": "card" } },
-              "values": { "revenue": { "click": 1.0, "applied": 5.0 } } },
-            { "id": "kiosk", "group": "all", "channels": ["kiosk"] },
-            { "id": "past", "group": "all", "ends_at": 1000 },
-        ],
-        "placements": [{ "id": "hero" }, { "id": "list", "count": 3 }, { "id": "credit", "groups": ["credit"] }],
-        "arms": { "control": 0.2, "explore": 0.3, "period_days": 7 },
-    })
-}
-
-fn policy_of(config: serde_json::Value) -> Policy {
-    let (policy, errors) = Policy::compile(&serde_json::from_value::<Config>(config).unwrap());
-    assert_eq!(errors, []);
-    policy
-}
-
-struct Case {
-    facts: Facts,
-    sticky: String,
-    channel: &'static str,
-    dismissals: Vec<Dismissal>,
-    now_ms: u64,
-    seed: u64,
-}
-
-impl Case {
-    fn new(sticky: &str) -> Self {
-        let mut facts = Facts::default();
-        facts.insert(Source::Context, "topic", "savings");
-        facts.insert(Source::Identity, "age", 30);
-        facts.insert(Source::Identity, "products", json!([]));
-        Self { facts, sticky: sticky.into(), channel: "web", dismissals: vec![], now_ms: 1_000_000, seed: 1 }
-    }
-
-    fn ask<T>(&self, placements: &[&str], act: impl FnOnce(&Question<'_>) -> T) -> T {
-        let asks: Vec<_> = placements.iter().map(|placement| Ask { placement, count: None }).collect();
-        act(&Question {
-            facts: &self.facts,
-            sticky: &self.sticky,
-            channel: self.channel,
-            dismissals: &self.dismissals,
-            placements: &asks,
-            now_ms: self.now_ms,
-            seed: Seed(self.seed),
-            site_key: &[9; 16],
-        })
-    }
-
-    fn exclusion(&self, policy: &Policy, offer: &str) -> Option<Exclusion> {
-        let (_, trace) = self.ask(&["list"], |question| explain(policy, &Model::default(), question));
-        trace[0].offers.iter().find(|entry| entry.offer == offer).and_then(|entry| entry.excluded.clone())
-    }
-}
-
-fn shown(decision: &Decision) -> Vec<&str> {
-    let offers = decision.placements.iter().flat_map(|filled| match filled {
-        Filled::Offers(offers) => offers.as_slice(),
-        Filled::UnknownPlacement | Filled::NothingEligible => &[],
-    });
-    offers.map(|chosen| chosen.offer.as_str()).collect()
-}
 
 #[test]
 fn each_exclusion_says_why() {
@@ -131,8 +55,138 @@ fn what_is_broken_is_off_and_named_and_the_rest_decides() {
     assert!(matches!(case.exclusion(&policy, "loan"), Some(Exclusion::Broken { .. })));
     assert!(matches!(case.exclusion(&policy, "saver"), Some(Exclusion::Broken { .. })));
     assert_eq!(
-        case.ask(&["hero"], |question| decide(&policy, &Model::default(), question)).placements,
+        case.ask(&["hero"], |question| decide(&policy, &untaught(&policy), question)).placements,
         [Filled::NothingEligible]
+    );
+}
+
+#[test]
+fn what_somebody_holds_is_not_sold_to_them() {
+    let mut config = config();
+    config["offers"][0]["product"] = json!("card");
+    let policy = policy_of(config);
+    let mut case = Case::new("a");
+    assert_eq!(case.exclusion(&policy, "saver"), None);
+    case.facts.insert(Source::Identity, "products", json!(["card"]));
+    assert_eq!(case.exclusion(&policy, "saver"), Some(Exclusion::Holds { product: "card".into() }));
+}
+
+#[test]
+fn contact_rules_count_what_was_seen_lately() {
+    let check = |per: &str, seen: &[(&str, u64)], expect: [bool; 3]| {
+        let mut config = config();
+        config["contact"] = json!([{ "per": per, "most": 2, "within_days": 1.0 }]);
+        let policy = policy_of(config);
+        let mut case = Case::new("a");
+        case.now_ms = 10 * 86_400_000;
+        let ago = |hours: u64| case.now_ms - hours * 3_600_000;
+        case.seen = seen.iter().map(|(offer, hours)| Seen { offer: Seen::mark(offer), at_ms: ago(*hours) }).collect();
+        let out = ["saver", "loan", "card"].map(|offer| case.exclusion(&policy, offer).is_some());
+        assert_eq!(out, expect, "{per} {seen:?}");
+    };
+    check("offer", &[("loan", 1), ("loan", 23)], [false, true, false]);
+    check("offer", &[("loan", 1), ("loan", 25)], [false, false, false]);
+    check("offer", &[("loan", 1), ("card", 2)], [false, false, false]);
+    check("group", &[("loan", 1), ("card", 2)], [true, true, true]);
+    check("group", &[("saver", 1), ("saver", 2)], [true, true, true]);
+    check("site", &[("gone", 1), ("gone", 2)], [true, true, true]);
+    check("site", &[("loan", 1)], [false, false, false]);
+}
+
+#[test]
+fn a_mandatory_message_stands_first_in_every_arm_and_is_not_held_back() {
+    let mut config = config();
+    config["offers"][2]["mandatory"] = json!(true);
+    config["contact"] = json!([{ "per": "site", "most": 1, "within_days": 7.0 }]);
+    let policy = policy_of(config);
+    for visitor in 0..50 {
+        let mut case = Case::new(&visitor.to_string());
+        case.seed = visitor;
+        let decision = case.ask(&["list"], |question| decide(&policy, &untaught(&policy), question));
+        assert_eq!(shown(&decision)[0], "card", "{:?}", decision.arm);
+        case.seen = vec![Seen { offer: Seen::mark("loan"), at_ms: case.now_ms }];
+        let decision = case.ask(&["list"], |question| decide(&policy, &untaught(&policy), question));
+        assert_eq!(shown(&decision), ["card"]);
+    }
+}
+
+#[test]
+fn one_offer_of_each_group_where_that_is_wanted() {
+    let mut config = config();
+    config["distinct_groups"] = json!(true);
+    let policy = policy_of(config);
+    for visitor in 0..50 {
+        let case = Case::new(&visitor.to_string());
+        let decision = case.ask(&["hero", "list"], |question| decide(&policy, &untaught(&policy), question));
+        let offers = shown(&decision);
+        assert_eq!(offers.len(), 2, "{offers:?}");
+        assert!(offers.contains(&"saver"), "{offers:?}");
+    }
+}
+
+#[test]
+fn an_offer_ends_at_its_cap_and_begins_by_its_ramp() {
+    let mut config = config();
+    config["offers"][0]["cap"] = json!({ "of": "click", "most": 3 });
+    config["offers"][1]["ramp"] = json!({ "start": 0.2, "responses": 10 });
+    let policy = policy_of(config);
+    let part_of_loan = |learner: &Learner| {
+        let predictor = Predictor::new(&policy, learner.model.clone());
+        let takes_part = |seed: &u64| {
+            let mut case = Case::new("a");
+            case.seed = *seed;
+            let (_, trace) = case.ask(&["list"], |question| explain(&policy, &predictor, question));
+            let loan = trace[0].offers.iter().find(|entry| entry.offer == "loan").unwrap();
+            assert!(matches!(loan.excluded, None | Some(Exclusion::Ramp)), "{loan:?}");
+            loan.excluded.is_none()
+        };
+        (0..1_000).filter(takes_part).count()
+    };
+    let mut learner = Learner::default();
+    assert!((150..250).contains(&part_of_loan(&learner)));
+    (0..5).for_each(|seq| answer(&policy, &mut learner, "savings", "loan", true, seq));
+    assert!((550..650).contains(&part_of_loan(&learner)));
+    (5..10).for_each(|seq| answer(&policy, &mut learner, "savings", "loan", true, seq));
+    assert_eq!(part_of_loan(&learner), 1_000);
+
+    let capped = |learner: &Learner| {
+        let predictor = Predictor::new(&policy, learner.model.clone());
+        let (_, trace) = Case::new("a").ask(&["list"], |question| explain(&policy, &predictor, question));
+        trace[0].offers.iter().any(|entry| entry.offer == "saver" && entry.excluded == Some(Exclusion::Cap))
+    };
+    (10..12).for_each(|seq| answer(&policy, &mut learner, "savings", "saver", true, seq));
+    assert!(!capped(&learner));
+    answer(&policy, &mut learner, "savings", "saver", true, 12);
+    assert!(capped(&learner));
+}
+
+#[test]
+fn what_does_not_fit_together_is_named() {
+    let check = |change: fn(&mut serde_json::Value), pointer: &str| {
+        let mut config = config();
+        change(&mut config);
+        let (_, errors) = Policy::compile(&serde_json::from_value::<Config>(config).unwrap());
+        assert!(errors.iter().any(|error| error.pointer == pointer), "{pointer}: {errors:?}");
+    };
+    check(|config| config["contact"] = json!([{ "per": "site", "most": 0, "within_days": 1.0 }]), "/contact/0/most");
+    check(
+        |config| config["contact"] = json!([{ "per": "site", "most": 1, "within_days": 0.0 }]),
+        "/contact/0/within_days",
+    );
+    check(|config| config["channels"] = json!([]), "/channels");
+    check(|config| config["channels"] = json!(["web", "a", "b", "c", "d"]), "/channels");
+    check(|config| config["offers"][0]["channels"] = json!(["pigeon"]), "/offers/0/channels");
+    check(|config| config["offers"][0]["cap"] = json!({ "of": "married", "most": 1 }), "/offers/0/cap/of");
+    check(|config| config["offers"][0]["ramp"] = json!({ "start": 0.0, "responses": 1 }), "/offers/0/ramp/start");
+    check(|config| config["offers"][0]["prior_rates"] = json!({ "click": 1.0 }), "/offers/0/prior_rates/click");
+    check(|config| config["stages"][0]["half_life_days"] = json!(0.0), "/stages/0/half_life_days");
+    check(
+        |config| {
+            config["attributes"][2]["name"] = json!("holdings");
+            config["offers"][2]["rule"] = json!({ "known": "age" });
+            config["offers"][0]["product"] = json!("card");
+        },
+        "/offers/0/product",
     );
 }
 
@@ -150,7 +204,7 @@ fn arms_have_their_shares_and_keep_their_visitors() {
     let mut arms = BTreeMap::new();
     for visitor in 0..4_000 {
         let mut case = Case::new(&visitor.to_string());
-        let decide = |case: &Case| case.ask(&["hero"], |question| decide(&policy, &Model::default(), question));
+        let decide = |case: &Case| case.ask(&["hero"], |question| decide(&policy, &untaught(&policy), question));
         let decision = decide(&case);
         *arms.entry(decision.arm).or_insert(0_u32) += 1;
         case.seed = 99;
@@ -166,8 +220,8 @@ fn arms_have_their_shares_and_keep_their_visitors() {
 fn control_follows_the_configured_order_and_explore_is_uniform() {
     let mut only = config();
     only["arms"] = json!({ "control": 1.0, "explore": 0.0, "period_days": 7 });
-    let decision =
-        Case::new("a").ask(&["list"], |question| decide(&policy_of(only.clone()), &Model::default(), question));
+    let policy = policy_of(only.clone());
+    let decision = Case::new("a").ask(&["list"], |question| decide(&policy, &untaught(&policy), question));
     assert_eq!(shown(&decision), ["saver", "loan", "card"]);
 
     only["arms"] = json!({ "control": 0.0, "explore": 1.0, "period_days": 7 });
@@ -176,93 +230,12 @@ fn control_follows_the_configured_order_and_explore_is_uniform() {
     for seed in 0..3_000 {
         let mut case = Case::new("a");
         case.seed = seed;
-        let decision = case.ask(&["hero"], |question| decide(&policy, &Model::default(), question));
+        let decision = case.ask(&["hero"], |question| decide(&policy, &untaught(&policy), question));
         let Filled::Offers(offers) = &decision.placements[0] else { panic!("nothing was eligible") };
         assert_eq!(offers[0].propensity, Some(1.0 / 3.0));
         *first.entry(offers[0].offer.clone()).or_insert(0_u32) += 1;
     }
     assert!(first.values().all(|times| (900..1_100).contains(times)), "{first:?}");
-}
-
-fn answer(policy: &Policy, learner: &mut Learner, topic: &str, offer: &str, clicks: bool, seq: u64) {
-    let mut facts = Facts::default();
-    facts.insert(Source::Context, "topic", topic);
-    let mut row = Observation {
-        offer: offer.into(),
-        placement: "hero".into(),
-        rank: 1,
-        arm: Arm::Model,
-        features: policy.features(&policy.slots(&facts)),
-        step: Step::Impression,
-        before: Progress::default(),
-        impression: None,
-        place: Place { shard: 0, seq: seq * 2 + 1 },
-        at_ms: 1_000_000 + seq,
-    };
-    learner.fold(policy, &row);
-    if clicks {
-        row.impression = Some(row.place);
-        row.before = row.before.after(Step::Impression);
-        (row.step, row.place.seq) = (Step::Stage(0), seq * 2 + 2);
-        learner.fold(policy, &row);
-    }
-}
-
-#[test]
-fn answers_teach_who_wants_what() {
-    let policy = policy_of(config());
-    let mut learner = Learner::default();
-    for seq in 0..1_200 {
-        let (topic, offer) =
-            [("savings", "saver"), ("savings", "loan"), ("loans", "saver"), ("loans", "loan")][seq % 4];
-        let wanted = (topic == "savings") == (offer == "saver");
-        answer(&policy, &mut learner, topic, offer, wanted && seq % 3 == 0, seq as u64);
-    }
-    for (topic, best) in [("savings", "saver"), ("loans", "loan")] {
-        let mut wins = 0;
-        for seed in 0..100 {
-            // Some visitor of the model's arm.
-            let mut case = Case::new(
-                &(0..)
-                    .map(|at: u32| at.to_string())
-                    .find(|sticky| {
-                        let case = Case::new(sticky);
-                        case.ask(&["hero"], |question| decide(&policy, &learner.model, question)).arm == Arm::Model
-                    })
-                    .unwrap(),
-            );
-            case.seed = seed;
-            case.facts.insert(Source::Context, "topic", topic);
-            let decision = case.ask(&["hero"], |question| decide(&policy, &learner.model, question));
-            wins += u32::from(shown(&decision) == [best]);
-        }
-        assert!(wins > 80, "{best} led {wins} of 100 decisions on {topic}");
-    }
-    let counts = &learner.tally.offers["saver"][&Arm::Model];
-    assert_eq!((counts.impressions, counts.stages["click"]), (600, 100));
-    assert_eq!(learner.tally.curve.iter().map(|stretch| stretch.arms[&Arm::Model].clicks).sum::<u64>(), 200);
-}
-
-#[test]
-fn the_same_rows_in_the_same_order_give_the_same_bytes() {
-    let policy = policy_of(config());
-    let fold = || {
-        let mut learner = Learner::default();
-        (0..300).for_each(|seq| answer(&policy, &mut learner, "savings", "saver", seq % 7 == 0, seq));
-        learner
-    };
-    let whole = fold();
-    assert_eq!(fold().model.encode(), whole.model.encode());
-
-    // Stopped in the middle, written, read, and gone on.
-    let mut half = Learner::default();
-    (0..150).for_each(|seq| answer(&policy, &mut half, "savings", "saver", seq % 7 == 0, seq));
-    let tally = serde_json::from_str(&serde_json::to_string(&half.tally).unwrap()).unwrap();
-    let model = Model::decode(&half.model.encode()).unwrap();
-    let mut resumed = Learner::resume(model, tally, half.faded_to_ms());
-    (150..300).for_each(|seq| answer(&policy, &mut resumed, "savings", "saver", seq % 7 == 0, seq));
-    assert_eq!(resumed.model.encode(), whole.model.encode());
-    assert_eq!(resumed.tally, whole.tally);
 }
 
 /// A fixed model and a fixed question have had this answer since the format was fixed: whatever changes it changes every
@@ -272,9 +245,10 @@ fn the_golden_decision_stands() {
     let policy = policy_of(config());
     let mut learner = Learner::default();
     (0..200).for_each(|seq| answer(&policy, &mut learner, "savings", "loan", seq % 5 == 0, seq));
+    let predictor = Predictor::new(&policy, learner.model);
     let mut case = Case::new("golden");
     case.seed = 20_261_122;
-    let decision = case.ask(&["hero", "list"], |question| decide(&policy, &learner.model, question));
+    let decision = case.ask(&["hero", "list"], |question| decide(&policy, &predictor, question));
     insta::assert_debug_snapshot!(decision);
 }
 
@@ -287,11 +261,11 @@ proptest! {
         case.facts.insert(Source::Identity, "age", age);
         case.facts.insert(Source::Context, "topic", topic);
         let placements = ["hero", "credit", "attic", "list"];
-        let run = || case.ask(&placements, |question| decide(&policy, &Model::default(), question));
+        let run = || case.ask(&placements, |question| decide(&policy, &untaught(&policy), question));
         let decision = run();
         prop_assert_eq!(&run(), &decision);
         // Asking why changes nothing.
-        let (explained, _) = case.ask(&placements, |question| explain(&policy, &Model::default(), question));
+        let (explained, _) = case.ask(&placements, |question| explain(&policy, &untaught(&policy), question));
         prop_assert_eq!(&explained, &decision);
         let mut offers = shown(&decision);
         let count = offers.len();

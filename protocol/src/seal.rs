@@ -7,7 +7,7 @@
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use data_encoding::BASE64URL_NOPAD;
-use portico_engine::{Arm, Dismissal, Feature};
+use portico_engine::{Arm, Dismissal, Feature, Seen};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -173,6 +173,8 @@ pub struct OfferRecord {
     pub placement: String,
     /// Its rank there, 1 for the first.
     pub rank: u32,
+    /// The channel on which it was offered.
+    pub channel: String,
     /// Who chose.
     pub arm: Arm,
     /// Probability of the choice, where known exactly.
@@ -238,6 +240,9 @@ pub struct Memory {
     pub topics: Vec<(String, u32)>,
     /// Offers put away, the newest last.
     pub dismissals: Vec<Dismissal>,
+    /// Impressions, the newest last; kept only where the site has contact rules.
+    #[serde(default)]
+    pub seen: Vec<Seen>,
 }
 
 impl Memory {
@@ -267,6 +272,13 @@ impl Memory {
             self.dismissals.remove(0);
         }
         self.dismissals.push(Dismissal { offer: offer.to_owned(), at_ms });
+    }
+
+    /// Remembers impressions for the contact policy.
+    pub fn look(&mut self, seen: impl IntoIterator<Item = Seen>) {
+        self.seen.extend(seen);
+        let beyond = self.seen.len().saturating_sub(Seen::MOST as usize);
+        self.seen.drain(..beyond);
     }
 
     /// The most viewed topic.

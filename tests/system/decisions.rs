@@ -131,6 +131,47 @@ async fn a_dismissed_offer_is_not_shown_again() -> Result<()> {
     Ok(())
 }
 
+/// A contact rule counts what each visitor saw, wherever it is remembered, and a repeated report is one impression.
+#[tokio::test]
+async fn nobody_sees_an_offer_more_often_than_the_contact_policy_lets() -> Result<()> {
+    let world = World::start().await?;
+    let mut draft = serde_json::to_value(&world.config)?;
+    draft["decisions"]["contact"] = json!([{ "per": "offer", "most": 2, "within_days": 7.0 }]);
+    world.server(Method::PUT, "/v1/site/draft", Some(&draft)).await?;
+    assert_eq!(world.server(Method::POST, "/v1/site/publish", None).await?.at("/version"), 2);
+    let consent = json!({ "analytics": true, "personalization": true });
+    for customer in [None, Some("jenny")] {
+        let identity = customer.map(|customer| world.identity_of(customer)).transpose()?;
+        let mut question = json!({
+            "site": "pk_demo", "identity": identity, "consent": consent, "placements": [{ "id": "home-list", "count": 20 }],
+        });
+        let mut often = Value::Null;
+        for view in 0..2 {
+            let answer = world.post("/v1/decide", &question).await?;
+            assert_eq!(answer.at("/config"), 2, "{}", answer.text);
+            if view == 0 {
+                often = answer.at("/placements/0/offers/0/offer").clone();
+            }
+            let shown = answer.at("/placements/0/offers").as_array().cloned().unwrap_or_default();
+            let token = shown.iter().find(|offer| offer["offer"] == often).map(|offer| &offer["token"]);
+            assert!(token.is_some(), "view {view}: {}", answer.text);
+            for repeat in 0..2 {
+                let id = format!("0000-{view}-{repeat}-{}", customer.unwrap_or("anonymous"));
+                let events = json!([{ "id": id, "type": "impression", "token": token }]);
+                let batch = json!({ "site": "pk_demo", "visitor": answer.at("/visitor"), "events": events });
+                let receipt = world.post("/v1/events", &batch).await?;
+                assert_eq!(receipt.at("/accepted"), u64::from(repeat == 0), "{}", receipt.text);
+                if receipt.at("/visitor").is_string() {
+                    question["visitor"] = receipt.at("/visitor").clone();
+                }
+            }
+        }
+        let answer = world.post("/v1/decide", &question).await?;
+        assert!(offers(answer.at("/placements/0")).all(|offer| *offer != often), "{customer:?}: {}", answer.text);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn content_comes_in_the_language_asked_for_or_the_nearest() -> Result<()> {
     let world = World::start().await?;

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use portico_engine::config::ContactScope;
 use portico_engine::{Driver, Exclusion, OfferTrace, PlacementTrace};
 use portico_protocol::report::DecisionSample;
 
@@ -70,6 +71,30 @@ pub(crate) fn excluded(lang: Lang, own: &str, why: &Exclusion, title: impl Fn(&s
         (Exclusion::Channel, Lang::Zh) => "不在此渠道提供".to_owned(),
         (Exclusion::Dismissed, Lang::En) => "The visitor dismissed it lately".to_owned(),
         (Exclusion::Dismissed, Lang::Zh) => "访客最近关闭过它".to_owned(),
+        (Exclusion::Holds { product }, Lang::En) => format!("The visitor holds “{product}” already"),
+        (Exclusion::Holds { product }, Lang::Zh) => format!("访客已持有“{product}”"),
+        (Exclusion::Contact { per, most, within_days }, Lang::En) => {
+            let whose = match per {
+                ContactScope::Offer => "It",
+                ContactScope::Group => "Its group",
+                ContactScope::Site => "The whole site",
+            };
+            format!("{whose} may be shown at most {most}× in {within_days} days, and has been")
+        }
+        (Exclusion::Contact { per, most, within_days }, Lang::Zh) => {
+            let whose = match per {
+                ContactScope::Offer => "该优惠",
+                ContactScope::Group => "其所在组",
+                ContactScope::Site => "全站",
+            };
+            format!("{whose}在 {within_days} 天内最多展示 {most} 次，已达上限")
+        }
+        (Exclusion::Cap, Lang::En) => "It has been shown or taken up as often as it may".to_owned(),
+        (Exclusion::Cap, Lang::Zh) => "已达到总量上限".to_owned(),
+        (Exclusion::Ramp, Lang::En) => "It is new and takes part in some decisions only".to_owned(),
+        (Exclusion::Ramp, Lang::Zh) => "新优惠，目前只参与部分决策".to_owned(),
+        (Exclusion::GroupShown, Lang::En) => "The page shows another offer of its group".to_owned(),
+        (Exclusion::GroupShown, Lang::Zh) => "页面已展示同组的其他优惠".to_owned(),
         (Exclusion::ShownElsewhere, Lang::En) => "An earlier placement of the page shows it".to_owned(),
         (Exclusion::ShownElsewhere, Lang::Zh) => "同一页面靠前的展位已展示它".to_owned(),
         (Exclusion::Broken { detail }, Lang::En) => format!("It is off because its configuration is broken: {detail}"),

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
 use indicatif::{ProgressBar, ProgressStyle};
-use portico_engine::{Ask, Facts, Filled, Model, Policy, Question, Seed, Source, decide};
+use portico_engine::{Ask, Facts, Filled, Model, Policy, Predictor, Question, Seed, Source, decide};
 use portico_protocol::decide::DecideResponse;
 use portico_protocol::events::EventsResponse;
 use portico_protocol::site::SiteConfig;
@@ -100,6 +100,8 @@ struct Simulation {
     client: Client,
     /// The configuration with everybody in the control group: tells what is eligible, in the control group's order.
     control: Policy,
+    /// It learns nothing.
+    untaught: Predictor,
     /// What a click and an application are worth, by offer.
     worth: BTreeMap<String, [f64; 2]>,
     report: Mutex<Report>,
@@ -121,7 +123,16 @@ impl Simulation {
             .map(|(offer, _)| (offer.to_owned(), [stage(offer, "click"), stage(offer, "applied")]))
             .collect();
         let client = Client::builder().timeout(Duration::from_secs(10)).build()?;
-        Ok(Self { options, client, control, worth, report: Mutex::default(), acknowledged: AtomicU64::new(0) })
+        let untaught = Predictor::new(&control, Model::default());
+        Ok(Self {
+            options,
+            client,
+            control,
+            untaught,
+            worth,
+            report: Mutex::default(),
+            acknowledged: AtomicU64::new(0),
+        })
     }
 
     async fn visit(&self, number: u64, visit: &Visit) -> Result<Seen> {
@@ -199,12 +210,13 @@ impl Simulation {
             sticky: "",
             channel: "web",
             dismissals: &[],
+            seen: &[],
             placements: &[Ask { placement: visit.placement, count: Some(u32::MAX) }],
             now_ms: now_s() * 1000,
             seed: Seed(0),
             site_key: &[0; 16],
         };
-        match decide(&self.control, &Model::default(), &question).placements.pop() {
+        match decide(&self.control, &self.untaught, &question).placements.pop() {
             Some(Filled::Offers(offers)) => Ok(offers.into_iter().map(|chosen| chosen.offer).collect()),
             _ => bail!("nothing is eligible in {}", visit.placement),
         }

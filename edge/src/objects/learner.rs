@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use portico_engine::{Learner, Model, Observation, Place, Policy, Tally};
+use portico_engine::{Learner, Model, Observation, Place, Policy, Tally, keyed_hash};
 use portico_protocol::report::Lag;
 use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Headers, Request, Response, ResponseBuilder, State, durable_object};
@@ -129,7 +129,6 @@ struct Written {
     /// Rows folded.
     rows: u64,
     cursors: BTreeMap<u16, u64>,
-    faded_to_ms: u64,
     at_ms: u64,
 }
 
@@ -212,7 +211,7 @@ impl LearnerObject {
         if version == question.have {
             return Ok(ResponseBuilder::new().with_status(204).empty());
         }
-        let bytes = loaded.encoded.get_or_insert_with(|| loaded.learner.model.encode()).clone();
+        let bytes = loaded.encoded.get_or_insert_with(|| loaded.learner.model.encode_compact()).clone();
         let headers = Headers::new();
         headers.set(VERSION_HEADER, &version.to_string())?;
         Ok(ResponseBuilder::new().with_headers(headers).fixed(bytes))
@@ -244,12 +243,11 @@ impl LearnerObject {
             return Ok(());
         };
         let mut written = loaded.progress.clone();
-        written.faded_to_ms = loaded.learner.faded_to_ms();
         written.at_ms = loaded.model_at;
-        let state = serde_json::to_vec(&(&written, &loaded.learner.tally))?;
+        let state = serde_json::to_vec(&written)?;
         let mut bytes = (state.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&state);
-        bytes.extend_from_slice(&loaded.learner.model.encode());
+        bytes.extend_from_slice(&loaded.learner.encode());
         let sql = self.core.database.get(&self.state, &SCHEMA)?;
         sql.run("DELETE FROM checkpoint", Vec::new())?;
         for (part, bytes) in bytes.chunks(PART_BYTES).enumerate() {
@@ -291,15 +289,19 @@ impl Loaded {
     fn fold(&mut self, shard: u16, rows: &[Row]) {
         for row in rows {
             if let Entry::Answer { record, step } = &row.entry {
+                let decision = record.decision.to_string();
                 let observation = Observation {
+                    showing: keyed_hash(&[0; 16], &[decision.as_bytes(), record.offer.as_bytes()]),
                     offer: record.offer.clone(),
                     placement: record.placement.clone(),
                     rank: record.rank,
+                    channel: record.channel.clone(),
                     arm: record.arm,
                     features: record.features.clone(),
                     step: *step,
                     before: row.before,
                     impression: row.impression.map(|seq| Place { shard, seq }),
+                    since_ms: row.since_ms,
                     place: Place { shard, seq: row.seq },
                     at_ms: row.at_ms,
                 };
@@ -358,13 +360,11 @@ fn read_checkpoint(sql: &Sql) -> Result<(Written, Learner), Failure> {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(broken);
     };
-    let Some((state, model)) = rest.split_at_checked(u64::from_le_bytes(*length) as usize) else {
+    let Some((state, learner)) = rest.split_at_checked(u64::from_le_bytes(*length) as usize) else {
         return Err(broken);
     };
-    let (written, tally): (Written, Tally) = serde_json::from_slice(state)?;
-    let model = Model::decode(model).map_err(|_| broken)?;
-    let learner = Learner::resume(model, tally, written.faded_to_ms);
-    Ok((written, learner))
+    let learner = Learner::decode(learner).map_err(|_| broken)?;
+    Ok((serde_json::from_slice(state)?, learner))
 }
 
 fn config_of(row: &Row) -> u64 {
@@ -382,6 +382,9 @@ fn empty_config() -> portico_engine::config::Config {
         groups: Vec::new(),
         offers: Vec::new(),
         placements: Vec::new(),
+        channels: Vec::new(),
+        contact: Vec::new(),
+        distinct_groups: false,
         arms: portico_engine::config::Arms::default(),
         model: portico_engine::config::Model::default(),
     }

@@ -65,6 +65,8 @@ pub(crate) struct Row {
     pub(crate) before: Progress,
     /// Sequence number of the showing's impression.
     pub(crate) impression: Option<u64>,
+    /// When the showing's last step before was recorded.
+    pub(crate) since_ms: Option<u64>,
 }
 
 /// Appends rows; what is known already is a duplicate.
@@ -188,14 +190,19 @@ impl LedgerObject {
     }
 
     fn insert(&self, sql: &Sql, seq: u64, at_ms: u64, new: &NewRow) -> Result<bool, Failure> {
-        let mut row = Row { seq, at_ms, entry: new.entry.clone(), before: Progress::default(), impression: None };
+        let mut row =
+            Row { seq, at_ms, entry: new.entry.clone(), before: Progress::default(), impression: None, since_ms: None };
         let (decision, offer, step) = match &new.entry {
             Entry::Answer { record, step } => {
                 let decision = record.decision.to_string();
                 let values = vec![decision.as_str().into(), record.offer.as_str().into()];
-                for mut earlier in sql.rows("SELECT seq, step FROM rows WHERE decision = ? AND offer = ?", values)? {
-                    let (seq, name) = (earlier.number()?, earlier.text()?);
+                let showing = "SELECT seq, step, at FROM rows WHERE decision = ? AND offer = ?";
+                for mut earlier in sql.rows(showing, values)? {
+                    let (seq, name, at_ms) = (earlier.number()?, earlier.text()?, earlier.number()?);
                     let earlier = step_from(&name);
+                    if earlier != Some(Step::Dismissal) {
+                        row.since_ms = row.since_ms.max(Some(at_ms));
+                    }
                     if earlier == Some(Step::Impression) {
                         row.impression = Some(seq);
                     }

@@ -1,7 +1,9 @@
 //! `VisitorObject`, one per customer of a site: what is remembered of them across visits and devices.
 //!
-//! One row, replaced in one synchronous turn. Dismissals are idempotent (by offer), so a repeated event is harmless.
+//! One row, replaced in one synchronous turn. Dismissals are idempotent (by offer), and impressions come here only when
+//! the ledger took them as new, so a repeated event is harmless.
 
+use portico_engine::Seen;
 use portico_protocol::seal::Memory;
 use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
@@ -23,17 +25,26 @@ impl Call for See {
     type Answer = Memory;
 }
 
-/// Offers put away.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Dismiss {
-    pub(crate) offers: Vec<String>,
+/// What the customer did with offers.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) dismissed: Vec<String>,
+    pub(crate) seen: Vec<Seen>,
     pub(crate) now_ms: u64,
 }
 
-impl Call for Dismiss {
+impl Call for Answered {
     const BINDING: &'static str = "VISITOR";
-    const PATH: &'static str = "/dismiss";
+    const PATH: &'static str = "/answered";
     type Answer = ();
+}
+
+impl Answered {
+    /// Adds it to what is remembered.
+    pub(crate) fn remember(self, memory: &mut Memory) {
+        self.dismissed.iter().for_each(|offer| memory.dismiss(offer, self.now_ms));
+        memory.look(self.seen);
+    }
 }
 
 /// The name of a customer's object.
@@ -62,14 +73,12 @@ impl DurableObject for VisitorObject {
                 };
                 answer(&mut request, see).await
             }
-            Dismiss::PATH => {
-                let dismiss = async |call: Dismiss| {
-                    self.change(call.now_ms, |memory, _| {
-                        call.offers.iter().for_each(|offer| memory.dismiss(offer, call.now_ms));
-                    })?;
+            Answered::PATH => {
+                let answered = async |call: Answered| {
+                    self.change(call.now_ms, |memory, _| call.remember(memory))?;
                     Ok(())
                 };
-                answer(&mut request, dismiss).await
+                answer(&mut request, answered).await
             }
             _ => Err(Failure::Internal("no such operation")),
         };

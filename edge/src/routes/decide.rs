@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portico_engine::{Ask, Dismissal, Facts, Filled, Question, Seed, Source, decide as choose, explain};
+use portico_engine::{Ask, Facts, Filled, Question, Seed, Source, decide as choose, explain};
 use portico_protocol::content::{OfferView, PlacementView};
 use portico_protocol::decide::{Consent, DecideRequest, DecideResponse, OfferResponse, PlacementResponse};
 use portico_protocol::id::{DecisionId, VisitorId};
@@ -48,7 +48,7 @@ enum Visitor {
 struct Prepared {
     facts: Facts,
     sticky: String,
-    dismissals: Vec<Dismissal>,
+    memory: Memory,
     decision: DecisionId,
     now_ms: u64,
 }
@@ -81,10 +81,10 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     let question = question(&snapshot, &asked, &asks, &prepared);
     let settings = &snapshot.settings;
     let (chosen, trace) = if asked.explain {
-        let (chosen, trace) = explain(&settings.policy, &snapshot.model, &question);
+        let (chosen, trace) = explain(&settings.policy, &snapshot.predictor, &question);
         (chosen, Some(trace))
     } else {
-        (choose(&settings.policy, &snapshot.model, &question), None)
+        (choose(&settings.policy, &snapshot.predictor, &question), None)
     };
     let mut placements = Vec::with_capacity(asked.placements.len());
     for (placement, filled) in asked.placements.iter().zip(&chosen.placements) {
@@ -110,6 +110,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
                         offer: offer.offer.clone(),
                         placement: placement.id.clone(),
                         rank,
+                        channel: asked.channel.clone(),
                         arm: chosen.arm,
                         propensity: offer.propensity,
                         config: snapshot.version,
@@ -277,19 +278,19 @@ fn prepare(
     let decision = DecisionId::new(random()?);
     let publisher = caller.partner.as_deref();
     let mut facts = facts::of_request(asked, user_agent, publisher, &caller.snapshot.settings.config.origins, now_ms);
-    let (sticky, dismissals) = match visitor {
-        Visitor::Unknown => (decision.to_string(), Vec::new()),
+    let (sticky, memory) = match visitor {
+        Visitor::Unknown => (decision.to_string(), Memory::default()),
         Visitor::Anonymous(record) => {
             facts::of_memory(&mut facts, &record.memory);
-            (record.id.to_string(), record.memory.dismissals.clone())
+            (record.id.to_string(), record.memory.clone())
         }
         Visitor::Known(customer, memory) => {
             facts::of_memory(&mut facts, memory);
             facts.extend(Source::Identity, customer.attributes.clone());
-            (format!("customer {}", customer.id), memory.dismissals.clone())
+            (format!("customer {}", customer.id), memory.clone())
         }
     };
-    Ok(Prepared { facts, sticky, dismissals, decision, now_ms })
+    Ok(Prepared { facts, sticky, memory, decision, now_ms })
 }
 
 fn asks(asked: &DecideRequest) -> Vec<Ask<'_>> {
@@ -306,7 +307,8 @@ fn question<'a>(
         facts: &prepared.facts,
         sticky: &prepared.sticky,
         channel: &asked.channel,
-        dismissals: &prepared.dismissals,
+        dismissals: &prepared.memory.dismissals,
+        seen: &prepared.memory.seen,
         placements: asks,
         now_ms: prepared.now_ms,
         seed: Seed::of_decision(&snapshot.settings.hash_key, &prepared.decision.to_string()),
@@ -333,7 +335,7 @@ fn sample(
     context.wait_until(async move {
         let asks = asks(&asked);
         let question = question(&snapshot, &asked, &asks, &prepared);
-        let (_, placements) = explain(&snapshot.settings.policy, &snapshot.model, &question);
+        let (_, placements) = explain(&snapshot.settings.policy, &snapshot.predictor, &question);
         let sample = DecisionSample {
             decision: prepared.decision.to_string(),
             at: prepared.now_ms,

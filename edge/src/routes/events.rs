@@ -1,6 +1,8 @@
 //! `POST /v1/events`: each event is judged alone, everything accepted is durable before the answer.
 
-use portico_engine::Step;
+use std::collections::BTreeMap;
+
+use portico_engine::{Seen, Step};
 use portico_protocol::events::{Event, EventKind, EventsRequest, EventsResponse, Rejection};
 use portico_protocol::limits::{BODY_BYTES, EVENTS_PER_BATCH, NAME_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
@@ -12,7 +14,7 @@ use crate::error::Failure;
 use crate::http::{header, json, now_ms, read};
 use crate::objects::call;
 use crate::objects::ledger::{self, Append, Entry, NewRow};
-use crate::objects::visitor::{self, Dismiss};
+use crate::objects::visitor::{self, Answered};
 use crate::routes::decide::seal_visitor;
 use crate::snapshot::{self, Snapshot};
 
@@ -40,13 +42,13 @@ pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -
             Err(reason) => answer.rejected.push(Rejection { index, reason }),
         }
     }
-    let dismissed = dismissals(&rows);
     if !rows.is_empty() {
+        let answers = answers(&caller.snapshot, &rows);
         let stored = record(env, context, &caller.snapshot, rows).await?;
         answer.accepted = stored.iter().filter(|new| **new).count() as u32;
         answer.duplicate = stored.len() as u32 - answer.accepted;
+        answer.visitor = remember(env, &caller.snapshot, asked.visitor.as_deref(), &answers, &stored, now_ms).await?;
     }
-    answer.visitor = remember(env, &caller.snapshot, asked.visitor.as_deref(), dismissed, now_ms).await?;
     json(202, &answer)
 }
 
@@ -114,35 +116,55 @@ fn judge(caller: &Caller, event: serde_json::Value, now_ms: u64) -> Result<NewRo
     Ok(NewRow { id: event.id, entry: Entry::Answer { record, step } })
 }
 
-/// Who put which offers away.
-fn dismissals(rows: &[NewRow]) -> Vec<OfferRecord> {
-    let dismissed = |row: &NewRow| match &row.entry {
-        Entry::Answer { record, step: Step::Dismissal } => Some(record.clone()),
+/// What is worth remembering of a batch: by row, whose offer was put away or seen. Impressions only where the site has
+/// rules that count them.
+fn answers(snapshot: &Snapshot, rows: &[NewRow]) -> Vec<Option<(OfferRecord, Step)>> {
+    let counts_contacts = !snapshot.settings.config.decisions.contact.is_empty();
+    let worth_it = |row: &NewRow| match &row.entry {
+        Entry::Answer { record, step: step @ Step::Dismissal } => Some((record.clone(), *step)),
+        Entry::Answer { record, step: step @ Step::Impression } if counts_contacts => Some((record.clone(), *step)),
         _ => None,
     };
-    rows.iter().filter_map(dismissed).collect()
+    rows.iter().map(worth_it).collect()
 }
 
-/// Remembers dismissals: with the customer's object, or in the visitor's renewed token.
+/// Remembers answers that were new: with the customers' objects, or in the visitor's renewed token.
 async fn remember(
     env: &Env,
     snapshot: &Snapshot,
     visitor: Option<&str>,
-    dismissed: Vec<OfferRecord>,
+    answers: &[Option<(OfferRecord, Step)>],
+    stored: &[bool],
     now_ms: u64,
 ) -> Result<Option<String>, Failure> {
-    let mut anonymous = visitor.and_then(|token| {
+    let anonymous = visitor.and_then(|token| {
         snapshot.settings.keyring.open::<VisitorRecord>(Purpose::Visitor, &snapshot.site, token, now_ms).ok()
     });
-    let mut changed = false;
-    for record in dismissed {
-        if let Some(customer) = &record.customer {
-            let dismiss = Dismiss { offers: vec![record.offer], now_ms };
-            call(env, &visitor::name(&snapshot.site, customer), &dismiss).await?;
-        } else if let Some(visitor) = anonymous.as_mut().filter(|visitor| record.visitor == Some(visitor.id)) {
-            visitor.memory.dismiss(&record.offer, now_ms);
-            changed = true;
+    let mut by_customer: BTreeMap<Option<&str>, Answered> = BTreeMap::new();
+    for (record, step) in answers.iter().zip(stored).filter(|(_, new)| **new).filter_map(|(answer, _)| answer.as_ref())
+    {
+        let theirs = anonymous.as_ref().is_some_and(|visitor| record.visitor == Some(visitor.id));
+        if record.customer.is_none() && !theirs {
+            continue;
+        }
+        let answered = by_customer.entry(record.customer.as_deref()).or_default();
+        match step {
+            Step::Dismissal => answered.dismissed.push(record.offer.clone()),
+            _ => answered.seen.push(Seen { offer: Seen::mark(&record.offer), at_ms: now_ms }),
         }
     }
-    anonymous.filter(|_| changed).map(|record| seal_visitor(snapshot, &record)).transpose()
+    let mut renewed = None;
+    for (customer, answered) in by_customer {
+        let answered = Answered { now_ms, ..answered };
+        match (customer, &anonymous) {
+            (Some(customer), _) => call(env, &visitor::name(&snapshot.site, customer), &answered).await?,
+            (None, Some(visitor)) => {
+                let mut visitor = visitor.clone();
+                answered.remember(&mut visitor.memory);
+                renewed = Some(seal_visitor(snapshot, &visitor)?);
+            }
+            (None, None) => {}
+        }
+    }
+    Ok(renewed)
 }

@@ -1,0 +1,157 @@
+//! Who may be offered what: dates, channel, rules, contact policy, caps. Each exclusion has a reason.
+
+use crate::config::ContactScope;
+use crate::decide::Question;
+use crate::facts::Value;
+use crate::policy::{DAY_MS, OfferPolicy, Policy};
+use crate::predictor::Predictor;
+use crate::rule::{Rule, Truth};
+use crate::trace::Exclusion;
+
+/// Draw index of a new offer's slow start, apart from the stages' draws.
+const RAMP_DRAW: u32 = 1_001;
+
+/// Answers eligibility for one question.
+pub(crate) struct Eligibility<'a> {
+    policy: &'a Policy,
+    predictor: &'a Predictor,
+    question: &'a Question<'a>,
+    slots: &'a [Value],
+    /// Each group's own rule.
+    groups: Vec<Option<Truth>>,
+    /// By contact rule: offers or groups that have been shown often enough, or whether the site has.
+    spoken_to: Vec<Vec<bool>>,
+}
+
+impl<'a> Eligibility<'a> {
+    pub(crate) fn new(
+        policy: &'a Policy,
+        predictor: &'a Predictor,
+        question: &'a Question<'a>,
+        slots: &'a [Value],
+    ) -> Self {
+        let groups = policy.groups.iter().map(|group| group.rule.as_ref().map(|rule| rule.evaluate(slots))).collect();
+        let spoken_to = spoken_to(policy, question);
+        Self { policy, predictor, question, slots, groups, spoken_to }
+    }
+
+    /// Why an offer may not be shown; nothing when it may. The cheapest questions come first.
+    pub(crate) fn exclusion(&self, at: usize, offer: &OfferPolicy) -> Option<Exclusion> {
+        if let Some(detail) = &offer.broken {
+            return Some(Exclusion::Broken { detail: detail.clone() });
+        }
+        let question = self.question;
+        if question.now_ms < offer.starts_at || question.now_ms >= offer.ends_at {
+            return Some(Exclusion::Dates);
+        }
+        if !offer.channels.is_empty() && !offer.channels.iter().any(|channel| channel == question.channel) {
+            return Some(Exclusion::Channel);
+        }
+        if let Some((counted, most)) = offer.cap
+            && self.predictor.model().counted(offer.key, counted) >= most
+        {
+            return Some(Exclusion::Cap);
+        }
+        if let Some(refusal) = self.rules(offer) {
+            return Some(refusal);
+        }
+        if let Some((slot, product)) = &offer.sells
+            && let Some(Value::Set(held)) = self.slots.get(*slot)
+            && held.contains(product)
+        {
+            return Some(Exclusion::Holds { product: product.clone() });
+        }
+        let rests = |dismissal: &crate::decide::Dismissal| {
+            dismissal.offer == offer.id && question.now_ms < dismissal.at_ms.saturating_add(offer.rest_ms)
+        };
+        if question.dismissals.iter().any(rests) {
+            return Some(Exclusion::Dismissed);
+        }
+        if !offer.mandatory
+            && let Some(enough) = self.contact(at, offer)
+        {
+            return Some(enough);
+        }
+        (!self.takes_part(offer)).then_some(Exclusion::Ramp)
+    }
+
+    fn rules(&self, offer: &OfferPolicy) -> Option<Exclusion> {
+        for at in offer.chain.iter().rev() {
+            let group = self.policy.groups.get(*at)?;
+            let answer = self.groups.get(*at).copied().flatten();
+            if let (Some(rule), Some(answer)) = (&group.rule, answer)
+                && let Some(refusal) = self.refusal(rule, answer, || format!("group:{}", group.id))
+            {
+                return Some(refusal);
+            }
+        }
+        let rule = offer.rule.as_ref()?;
+        self.refusal(rule, rule.evaluate(self.slots), || format!("offer:{}", offer.id))
+    }
+
+    fn refusal(&self, rule: &Rule, answer: Truth, of: impl Fn() -> String) -> Option<Exclusion> {
+        match answer {
+            Truth::True => None,
+            Truth::False => Some(Exclusion::Rule { of: of() }),
+            Truth::Unknown => {
+                let name = |slot: usize| self.policy.attributes.get(slot).map(|attribute| attribute.name.clone());
+                let missing = rule.missing(self.slots).into_iter().filter_map(name).collect();
+                Some(Exclusion::Unknown { of: of(), missing })
+            }
+        }
+    }
+
+    /// Mandatory messages are exempt: they are few and must arrive.
+    fn contact(&self, at: usize, offer: &OfferPolicy) -> Option<Exclusion> {
+        let over = self.policy.contact.iter().zip(&self.spoken_to).find(|(rule, enough)| {
+            let enough = |at: usize| enough.get(at).copied().unwrap_or(false);
+            match rule.per {
+                ContactScope::Offer => enough(at),
+                ContactScope::Group => offer.chain.iter().any(|group| enough(*group)),
+                ContactScope::Site => enough(0),
+            }
+        });
+        over.map(|(rule, _)| Exclusion::Contact { per: rule.per, most: rule.most, within_days: rule.within_days })
+    }
+
+    fn takes_part(&self, offer: &OfferPolicy) -> bool {
+        let Some(ramp) = offer.ramp else {
+            return true;
+        };
+        let proved = self.predictor.model().counted(offer.key, 1) as f64 / ramp.responses.max(1) as f64;
+        let share = ramp.start + (1.0 - ramp.start) * proved.min(1.0);
+        share >= 1.0 || self.question.seed.uniform(offer.key, RAMP_DRAW) < share
+    }
+}
+
+/// Counts what the visitor has seen, once for all offers.
+fn spoken_to(policy: &Policy, question: &Question<'_>) -> Vec<Vec<bool>> {
+    let count = |rule: &crate::config::ContactRule| {
+        let mut counts = match rule.per {
+            ContactScope::Offer => vec![0_u32; policy.offers.len()],
+            ContactScope::Group => vec![0; policy.groups.len()],
+            ContactScope::Site => vec![0],
+        };
+        let since_ms = question.now_ms.saturating_sub((rule.within_days * DAY_MS as f64) as u64);
+        let mut add = |at: usize| {
+            if let Some(count) = counts.get_mut(at) {
+                *count += 1;
+            }
+        };
+        for seen in question.seen.iter().filter(|seen| seen.at_ms > since_ms) {
+            match rule.per {
+                ContactScope::Site => add(0),
+                ContactScope::Offer | ContactScope::Group => {
+                    let of = policy.offers.iter().enumerate().find(|(_, offer)| offer.key as u32 == seen.offer);
+                    match (rule.per, of) {
+                        (ContactScope::Offer, Some((at, _))) => add(at),
+                        (_, Some((_, offer))) => offer.chain.iter().for_each(|group| add(*group)),
+                        (_, None) => {}
+                    }
+                }
+            }
+        }
+        counts.into_iter().map(|count| count >= rule.most).collect()
+    };
+    policy.contact.iter().map(count).collect()
+}

@@ -1,0 +1,231 @@
+//! What answers teach, through the public interface.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, helpers of tests too")]
+
+mod case;
+
+use std::collections::BTreeMap;
+
+use case::{Case, answer, config, policy_of, shown};
+use portico_engine::{
+    Arm, Facts, Learner, Model, Observation, Place, Policy, Predictor, Progress, Source, Step, decide, explain,
+};
+use serde_json::json;
+
+#[test]
+fn answers_teach_who_wants_what() {
+    let policy = policy_of(config());
+    let mut learner = Learner::default();
+    for seq in 0..1_200 {
+        let (topic, offer) =
+            [("savings", "saver"), ("savings", "loan"), ("loans", "saver"), ("loans", "loan")][seq % 4];
+        let wanted = (topic == "savings") == (offer == "saver");
+        answer(&policy, &mut learner, topic, offer, wanted && seq % 3 == 0, seq as u64);
+    }
+    let predictor = Predictor::new(&policy, learner.model.clone());
+    for (topic, best) in [("savings", "saver"), ("loans", "loan")] {
+        let mut wins = 0;
+        for seed in 0..100 {
+            // Some visitor of the model's arm.
+            let mut case = Case::new(
+                &(0..)
+                    .map(|at: u32| at.to_string())
+                    .find(|sticky| {
+                        let case = Case::new(sticky);
+                        case.ask(&["hero"], |question| decide(&policy, &predictor, question)).arm == Arm::Model
+                    })
+                    .unwrap(),
+            );
+            case.seed = seed;
+            case.facts.insert(Source::Context, "topic", topic);
+            let decision = case.ask(&["hero"], |question| decide(&policy, &predictor, question));
+            wins += u32::from(shown(&decision) == [best]);
+        }
+        assert!(wins > 80, "{best} led {wins} of 100 decisions on {topic}");
+    }
+    let counts = &learner.tally.offers["saver"][&Arm::Model];
+    assert_eq!((counts.impressions, counts.stages["click"]), (600, 100));
+    assert_eq!(learner.tally.curve.iter().map(|stretch| stretch.arms[&Arm::Model].clicks).sum::<u64>(), 200);
+}
+
+/// Rows of showings on two channels whose applications come hours later, as a ledger would record them.
+fn slow_rows(policy: &Policy, count: u64) -> Vec<Observation> {
+    let mut rows: Vec<Observation> = Vec::new();
+    for showing in 0..count {
+        let mut facts = Facts::default();
+        facts.insert(Source::Context, "topic", ["savings", "loans", "cards"][showing as usize % 3]);
+        let seen = Observation {
+            showing,
+            offer: ["saver", "loan"][showing as usize % 2].into(),
+            placement: "hero".into(),
+            rank: 1,
+            channel: if showing % 4 == 0 { "kiosk" } else { "web" }.into(),
+            arm: Arm::Model,
+            features: policy.features(&policy.slots(&facts)),
+            step: Step::Impression,
+            before: Progress::default(),
+            impression: None,
+            since_ms: None,
+            place: Place { shard: 0, seq: 0 },
+            at_ms: 1_000_000 + showing * 60_000,
+        };
+        rows.push(seen.clone());
+        if showing % 5 == 0 {
+            let clicked = Observation {
+                step: Step::Stage(0),
+                before: seen.before.after(seen.step),
+                since_ms: Some(seen.at_ms),
+                at_ms: seen.at_ms + 8_000,
+                ..seen.clone()
+            };
+            rows.push(clicked.clone());
+            if showing % 15 == 0 {
+                rows.push(Observation {
+                    step: Step::Stage(1),
+                    before: clicked.before.after(clicked.step),
+                    since_ms: Some(clicked.at_ms),
+                    at_ms: clicked.at_ms + 1_800_000,
+                    ..clicked
+                });
+            }
+        }
+    }
+    rows.sort_by_key(|row| (row.at_ms, row.showing));
+    rows.iter_mut().zip(1..).for_each(|(row, seq)| row.place.seq = seq);
+    rows
+}
+
+#[test]
+fn a_checkpoint_loses_nothing() {
+    let mut config = config();
+    config["channels"] = json!(["web", "kiosk"]);
+    config["model"] = json!({ "half_life_days": 1.0 });
+    let policy = policy_of(config);
+    let rows = slow_rows(&policy, 400);
+    let mut whole = Learner::default();
+    rows.iter().for_each(|row| whole.fold(&policy, row));
+    for stop in [0, 1, rows.len() / 3, rows.len() - 1] {
+        let (before, after) = rows.split_at(stop);
+        let mut learner = Learner::default();
+        before.iter().for_each(|row| learner.fold(&policy, row));
+        let mut resumed = Learner::decode(&learner.encode()).unwrap();
+        assert_eq!(resumed, learner);
+        after.iter().for_each(|row| resumed.fold(&policy, row));
+        assert_eq!(resumed.encode(), whole.encode(), "stopped after {stop} rows");
+    }
+}
+
+/// The same rows in the same order, numbered as one shard or as sixteen would number them.
+#[test]
+fn shards_do_not_change_the_model() {
+    let policy = policy_of(config());
+    let rows = slow_rows(&policy, 400);
+    let fold = |shards: u64| {
+        let (mut learner, mut seqs) = (Learner::default(), BTreeMap::new());
+        for row in &rows {
+            let shard = (row.showing % shards) as u16;
+            let seq = seqs.entry(shard).and_modify(|seq| *seq += 1).or_insert(1_u64);
+            learner.fold(&policy, &Observation { place: Place { shard, seq: *seq }, ..row.clone() });
+        }
+        learner.model.encode()
+    };
+    assert_eq!(fold(16), fold(1));
+}
+
+#[test]
+fn a_compact_model_decides_almost_as_the_exact_one() {
+    let policy = policy_of(config());
+    let mut learner = Learner::default();
+    slow_rows(&policy, 2_000).iter().for_each(|row| learner.fold(&policy, row));
+    let (exact, compact) = (learner.model.encode(), learner.model.encode_compact());
+    assert!(compact.len() * 3 < exact.len() * 2, "{} of {}", compact.len(), exact.len());
+    let rate = |model: Model| {
+        let predictor = Predictor::new(&policy, model);
+        let (_, trace) = Case::new("a").ask(&["list"], |question| explain(&policy, &predictor, question));
+        let saver = trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap();
+        saver.stages.iter().map(|stage| stage.mean).collect::<Vec<f64>>()
+    };
+    for (near, exact) in rate(Model::decode(&compact).unwrap()).iter().zip(rate(learner.model)) {
+        assert!((near / exact - 1.0).abs() < 0.01, "{near} for {exact}");
+    }
+}
+
+#[test]
+fn a_channel_departs_only_with_evidence() {
+    let mut config = config();
+    config["channels"] = json!(["web", "kiosk"]);
+    let policy = policy_of(config);
+    let mut learner = Learner::default();
+    let click_rate = |learner: &Learner, channel: &'static str| {
+        let predictor = Predictor::new(&policy, learner.model.clone());
+        let mut case = Case::new("a");
+        case.channel = channel;
+        case.facts = Facts::default();
+        case.facts.insert(Source::Context, "topic", "savings");
+        let (_, trace) = case.ask(&["list"], |question| explain(&policy, &predictor, question));
+        trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap().stages[0].mean
+    };
+    let mut showing = 0;
+    let mut teach = |learner: &mut Learner, channel: &str, times: u64, every: u64| {
+        for at in 0..times {
+            showing += 1;
+            let mut row = slow_rows(&policy, 1).remove(0);
+            (row.showing, row.offer, row.channel, row.at_ms) =
+                (showing, "saver".into(), channel.into(), 1_000_000 + showing);
+            row.place.seq = showing * 2;
+            learner.fold(&policy, &row);
+            if at % every == 0 {
+                (row.before, row.step) = (row.before.after(row.step), Step::Stage(0));
+                (row.since_ms, row.place.seq) = (Some(row.at_ms), showing * 2 + 1);
+                learner.fold(&policy, &row);
+            }
+        }
+    };
+    teach(&mut learner, "web", 2_000, 5);
+    let (web, kiosk) = (click_rate(&learner, "web"), click_rate(&learner, "kiosk"));
+    assert!((web - 0.2).abs() < 0.03, "{web}");
+    assert!((kiosk / web - 1.0).abs() < 0.05, "untaught, a channel does as the others: {kiosk} for {web}");
+    teach(&mut learner, "kiosk", 1_000, 2);
+    let (web, kiosk) = (click_rate(&learner, "web"), click_rate(&learner, "kiosk"));
+    assert!(kiosk > 0.4 && web < 0.3, "{kiosk} on the kiosk, {web} on the web");
+}
+
+#[test]
+fn what_takes_long_is_refused_by_and_by() {
+    let policy = policy_of(config());
+    let applied = |learner: &Learner| {
+        let predictor = Predictor::new(&policy, learner.model.clone());
+        let (_, trace) = Case::new("a").ask(&["list"], |question| explain(&policy, &predictor, question));
+        trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap().stages[1].mean
+    };
+    let mut learner = Learner::default();
+    let before = applied(&learner);
+    answer(&policy, &mut learner, "savings", "saver", true, 1);
+    assert_eq!(applied(&learner), before, "a click that is a moment old is no refusal to apply");
+    // Time passes: rows of others carry it.
+    let mut last = before;
+    for minutes in [5, 20, 60] {
+        let mut row = slow_rows(&policy, 1).remove(0);
+        (row.offer, row.showing, row.at_ms) = ("nobody's".into(), 1_000 + minutes, 1_000_000 + minutes * 60_000);
+        learner.fold(&policy, &row);
+        assert!(applied(&learner) < last, "after {minutes} minutes");
+        last = applied(&learner);
+    }
+    // The application comes after all: it counts as if nothing had been held against it.
+    let mut row = slow_rows(&policy, 1).remove(0);
+    (row.offer, row.showing, row.at_ms) = ("saver".into(), 1, 1_000_000 + 90 * 60_000);
+    (row.before, row.step) = (Progress { seen: true, reached: 1 }, Step::Stage(1));
+    learner.fold(&policy, &row);
+    assert!(applied(&learner) > before);
+}
+
+#[test]
+fn the_same_rows_in_the_same_order_give_the_same_bytes() {
+    let policy = policy_of(config());
+    let fold = || {
+        let mut learner = Learner::default();
+        (0..300).for_each(|seq| answer(&policy, &mut learner, "savings", "saver", seq % 7 == 0, seq));
+        learner
+    };
+    let whole = fold();
+    assert_eq!(fold().model.encode(), whole.model.encode());
+}
