@@ -1,5 +1,10 @@
 //! How fast the engine decides, lays out a snapshot, and learns. `cargo xtask bench engine`
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a benchmark fails by panicking and says what it finds"
+)]
 
 use std::hint::black_box;
 

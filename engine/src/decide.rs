@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Arm;
+use crate::allocate::{Candidates, MOST_SLOTS, assign};
 use crate::eligibility::Eligibility;
 use crate::facts::{Facts, Value};
 use crate::features::Feature;
@@ -127,6 +128,12 @@ pub fn explain(policy: &Policy, predictor: &Predictor, question: &Question<'_>) 
 }
 
 impl Policy {
+    /// The placement that is asked for, and how many offers it takes.
+    fn placement(&self, ask: &Ask<'_>) -> Option<(&PlacementPolicy, usize)> {
+        let placement = self.placements.iter().find(|placement| placement.id == ask.placement)?;
+        Some((placement, ask.count.unwrap_or(placement.count) as usize))
+    }
+
     /// The arm of a visitor: a keyed hash, the same for a whole period.
     fn arm(&self, question: &Question<'_>) -> Arm {
         let period = question.now_ms / (u64::from(self.arms.period_days.max(1)) * DAY_MS);
@@ -139,6 +146,25 @@ impl Policy {
         } else {
             Arm::Model
         }
+    }
+}
+
+/// The candidates of a slot, the first first.
+type Ordered = Vec<Candidate>;
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    at: usize,
+    /// Sampled value, where the model chose.
+    score: Option<f64>,
+    propensity: Option<f64>,
+}
+
+impl Candidate {
+    /// Messages without a score stand first.
+    fn by_score(&self, other: &Self) -> core::cmp::Ordering {
+        let score = |candidate: &Self| candidate.score.unwrap_or(f64::INFINITY);
+        score(other).total_cmp(&score(self)).then(self.at.cmp(&other.at))
     }
 }
 
@@ -185,15 +211,21 @@ impl<'a> Run<'a> {
             let beliefs = |stage| self.predictor.beliefs(channel, stage, &self.features);
             self.beliefs = (0..self.policy.stages.len()).map(beliefs).collect();
         }
-        let mut placements = Vec::with_capacity(self.question.placements.len());
-        for ask in self.question.placements {
-            let policy = self.policy;
-            let Some(placement) = policy.placements.iter().find(|placement| placement.id == ask.placement) else {
+        let asks: Vec<Option<(&PlacementPolicy, usize)>> =
+            self.question.placements.iter().map(|ask| self.policy.placement(ask)).collect();
+        let plan = self.plan(&asks);
+        let mut placements = Vec::with_capacity(asks.len());
+        for (index, ask) in asks.iter().enumerate() {
+            let Some((placement, count)) = *ask else {
                 placements.push(Filled::UnknownPlacement);
                 continue;
             };
             let before = trace.is_some().then(|| (self.shown.clone(), self.groups_shown.clone()));
-            let chosen = self.fill(placement, ask.count.unwrap_or(placement.count));
+            let ordered = match plan.as_ref().and_then(|plan| plan.get(index)) {
+                Some(planned) => planned.clone(),
+                None => self.order_eligible(placement, count),
+            };
+            let chosen = self.fill(ordered, count);
             if let (Some(trace), Some((shown, groups))) = (trace.as_mut(), &before) {
                 trace.push(crate::explain::placement(&mut self, placement, &chosen, shown, groups));
             }
@@ -206,10 +238,54 @@ impl<'a> Run<'a> {
         Decision { features: self.features, arm: self.arm, placements }
     }
 
-    /// Orders the eligible by the arm's way and takes the first: mandatory messages, then the rest.
-    fn fill(&mut self, placement: &PlacementPolicy, count: u32) -> Vec<(usize, Chosen)> {
+    /// What each slot shows when they are filled together; none where filling them one after the other does the same, or
+    /// where the arm does not ask for the most valuable.
+    fn plan(&mut self, asks: &[Option<(&PlacementPolicy, usize)>]) -> Option<Vec<Ordered>> {
+        let mut known = asks.iter().flatten();
+        let first = known.next()?;
+        let alike = known.all(|(placement, _)| placement.offers == first.0.offers);
+        if self.arm != Arm::Model || self.policy.distinct_groups || alike {
+            return None;
+        }
+        let mut plan: Vec<Ordered> = Vec::with_capacity(asks.len());
+        let mut slots: Vec<(usize, Candidates)> = Vec::new();
+        let mut taken = vec![false; self.policy.offers.len()];
+        for (index, ask) in asks.iter().enumerate() {
+            let mut ordered = Vec::new();
+            if let Some((placement, count)) = *ask {
+                ordered = self.order_eligible(placement, count);
+                let scored = ordered.split_off(ordered.partition_point(|candidate| candidate.score.is_none()));
+                ordered.retain(|candidate| !std::mem::replace(&mut taken[candidate.at], true));
+                ordered.truncate(count);
+                let candidates: Vec<(usize, f64)> =
+                    scored.iter().filter_map(|one| Some((one.at, one.score?))).collect();
+                slots.extend((ordered.len()..count.min(candidates.len())).map(|_| (index, candidates.clone())));
+            }
+            plan.push(ordered);
+        }
+        if slots.len() > MOST_SLOTS {
+            return None;
+        }
+        // No slot needs more candidates than there are slots. Earlier slots weigh a little more: the best stand there.
+        let most = slots.len();
+        let weighed = |(slot, (_, candidates)): (usize, &(usize, Candidates))| {
+            let weight = 1.0 - slot as f64 * 1e-3;
+            candidates.iter().take(most).map(|(at, score)| (*at, score * weight)).collect()
+        };
+        let weighed: Vec<Candidates> = slots.iter().enumerate().map(weighed).collect();
+        for (at, (index, _)) in assign(&weighed).into_iter().zip(&slots) {
+            if let (Some(at), Some(ordered)) = (at, plan.get_mut(*index)) {
+                ordered.push(Candidate { at, score: Some(self.score(at)), propensity: None });
+            }
+        }
+        plan.iter_mut().for_each(|ordered| ordered.sort_by(Candidate::by_score));
+        Some(plan)
+    }
+
+    /// The eligible that may be needed, in the arm's order: mandatory messages, then the rest.
+    fn order_eligible(&mut self, placement: &PlacementPolicy, count: usize) -> Ordered {
         let free = |at: &usize| self.exclusions[*at].is_none() && !self.shown[*at] && !self.group_is_shown(*at);
-        let (mandatory, mut eligible): (Vec<usize>, Vec<usize>) =
+        let (mandatory, eligible): (Vec<usize>, Vec<usize>) =
             placement.offers.iter().copied().filter(free).partition(|at| self.policy.offers[*at].mandatory);
         let uniform = 1.0 / eligible.len().max(1) as f64;
         let key = match self.arm {
@@ -217,25 +293,31 @@ impl<'a> Run<'a> {
             Arm::Explore => Self::shuffle,
             Arm::Model => Self::score,
         };
-        let mut ordered: Vec<(f64, usize)> = eligible.drain(..).map(|at| (key(self, at), at)).collect();
+        let mut ordered: Vec<(f64, usize)> = eligible.into_iter().map(|at| (key(self, at), at)).collect();
         let by_key = |left: &(f64, usize), right: &(f64, usize)| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1));
-        // All that may be needed stands first: more only where an offer may be passed over for its group.
-        let needed = count as usize;
-        if needed < ordered.len() && !self.policy.distinct_groups {
+        // Offers that earlier placements of a plan may take, or that are passed over for their group, need others after them.
+        let asked: usize = self.question.placements.len();
+        let needed =
+            if self.policy.distinct_groups { ordered.len() } else { count.saturating_mul(asked).max(MOST_SLOTS) };
+        if needed < ordered.len() {
             ordered.select_nth_unstable_by(needed, by_key);
             ordered.truncate(needed);
         }
         ordered.sort_unstable_by(by_key);
-        let (score, propensity) = match self.arm {
-            Arm::Control => (false, Some(1.0)),
-            Arm::Explore => (false, Some(uniform)),
-            Arm::Model => (true, None),
-        };
-        let first = mandatory.into_iter().map(|at| (at, None, Some(1.0)));
-        let rest = ordered.into_iter().map(|(key, at)| (at, score.then_some(key), propensity));
-        let mut chosen = Vec::with_capacity(needed);
-        for (at, score, propensity) in first.chain(rest) {
-            if chosen.len() >= needed {
+        let first = mandatory.into_iter().map(|at| Candidate { at, score: None, propensity: Some(1.0) });
+        let rest = ordered.into_iter().map(|(key, at)| match self.arm {
+            Arm::Control => Candidate { at, score: None, propensity: Some(1.0) },
+            Arm::Explore => Candidate { at, score: None, propensity: Some(uniform) },
+            Arm::Model => Candidate { at, score: Some(key), propensity: None },
+        });
+        first.chain(rest).collect()
+    }
+
+    /// Takes the first of an order.
+    fn fill(&mut self, ordered: Ordered, count: usize) -> Vec<(usize, Chosen)> {
+        let mut chosen = Vec::with_capacity(count.min(ordered.len()));
+        for Candidate { at, score, propensity } in ordered {
+            if chosen.len() >= count {
                 break;
             }
             if self.group_is_shown(at) {

@@ -3,6 +3,7 @@
 //! Pure: no clock, no IO, no platform, no global state. `now` and `seed` are arguments, so that the same
 //! question gets the same answer, byte for byte, natively and in WebAssembly.
 
+mod allocate;
 pub mod config;
 mod decide;
 mod eligibility;

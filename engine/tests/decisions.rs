@@ -124,6 +124,25 @@ fn one_offer_of_each_group_where_that_is_wanted() {
     }
 }
 
+/// The list could take the only offer that the last placement may show: it leaves it there whatever the draw.
+#[test]
+fn a_page_is_filled_as_a_whole() {
+    let mut config = config();
+    config["placements"] = json!([{ "id": "list", "count": 2 }, { "id": "credit", "groups": ["credit"] }]);
+    config["offers"][1]["rule"] = json!({ "holds": "nothing" });
+    config["arms"] = json!({ "control": 0.0, "explore": 0.0, "period_days": 7 });
+    config["offers"].as_array_mut().unwrap().push(json!({ "id": "travel", "group": "all" }));
+    let policy = policy_of(config);
+    for seed in 0..50 {
+        let mut case = Case::new("a");
+        case.seed = seed;
+        let decision = case.ask(&["list", "credit"], |question| decide(&policy, &untaught(&policy), question));
+        let Filled::Offers(credit) = &decision.placements[1] else { panic!("the last placement stays empty") };
+        assert_eq!(credit[0].offer, "card");
+        assert_eq!(shown(&decision).len(), 3);
+    }
+}
+
 #[test]
 fn an_offer_ends_at_its_cap_and_begins_by_its_ramp() {
     let mut config = config();
