@@ -5,6 +5,7 @@
 
 pub mod config;
 mod decide;
+pub mod evaluate;
 mod facts;
 mod features;
 mod learn;

@@ -1,0 +1,5 @@
+//! What holds of evaluation, through the public interface.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, helpers of tests too")]
+
+mod exports;
+mod reading;
