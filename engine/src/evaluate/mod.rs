@@ -14,7 +14,11 @@
 //! Deliberately absent: normal-theory confidence intervals of a fixed size. Whoever looks at a live report looks more
 //! than once, and such an interval is then wrong more often than it says.
 
+mod candidate;
+mod estimate;
 pub mod export;
 mod log;
 
+pub use candidate::{CandidateError, Predicted, Weighed};
+pub use estimate::{Estimate, EstimateError, WeightLimit, direct, doubly_robust, ips, snips};
 pub use log::{LogError, LogRow, Logged, RowError, read_log};
