@@ -17,8 +17,13 @@
 mod candidate;
 mod estimate;
 pub mod export;
+mod lift;
 mod log;
+mod mixture;
+mod sequence;
 
 pub use candidate::{CandidateError, Predicted, Weighed};
 pub use estimate::{Estimate, EstimateError, WeightLimit, direct, doubly_robust, ips, snips};
+pub use lift::{Finding, Lift, LiftError};
 pub use log::{LogError, LogRow, Logged, RowError, read_log};
+pub use sequence::{Interval, Level, MeanSequence, OutOfRange, Range};

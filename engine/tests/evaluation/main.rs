@@ -5,3 +5,5 @@ mod chance;
 mod estimates;
 mod exports;
 mod reading;
+mod sequences;
+mod streams;
