@@ -20,10 +20,12 @@ pub mod export;
 mod lift;
 mod log;
 mod mixture;
+mod propensity;
 mod sequence;
 
 pub use candidate::{CandidateError, Predicted, Weighed};
 pub use estimate::{Estimate, EstimateError, WeightLimit, direct, doubly_robust, ips, snips};
 pub use lift::{Finding, Lift, LiftError};
 pub use log::{LogError, LogRow, Logged, RowError, read_log};
+pub use propensity::{ModelPropensities, PropensityError, model_propensities};
 pub use sequence::{Interval, Level, MeanSequence, OutOfRange, Range};

@@ -4,6 +4,7 @@
 mod chance;
 mod estimates;
 mod exports;
+mod propensities;
 mod reading;
 mod sequences;
 mod streams;
