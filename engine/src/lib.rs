@@ -7,6 +7,7 @@ mod allocate;
 pub mod config;
 mod decide;
 mod eligibility;
+pub mod evaluate;
 mod explain;
 mod facts;
 mod features;

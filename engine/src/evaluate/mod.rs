@@ -1,0 +1,31 @@
+//! What a policy is worth, told from logged decisions, and whether the model earns more than the hold-out.
+//!
+//! Three questions, three parts:
+//!
+//! - *What would another policy have earned?* A log of decisions with known propensities ([`Logged`]) is weighed by the
+//!   candidate's probabilities ([`Weighed`], [`Predicted`]) into [`ips`], [`snips`], [`direct`] or [`doubly_robust`].
+//! - *With which probability was this offer chosen?* Control and explore know it; the model arm's is counted over repeated
+//!   decisions ([`model_propensities`]).
+//! - *Does the model earn more than the hold-out?* [`Lift`] may be looked at after every visitor without claiming more
+//!   than its level allows; [`MeanSequence`] is the same for the mean of one arm.
+//!
+//! [`export`] writes the log in forms that other tools read, so that they can check the numbers.
+//!
+//! Deliberately absent: normal-theory confidence intervals of a fixed size. Whoever looks at a live report looks more
+//! than once, and such an interval is then wrong more often than it says.
+
+mod candidate;
+mod estimate;
+pub mod export;
+mod lift;
+mod log;
+mod mixture;
+mod propensity;
+mod sequence;
+
+pub use candidate::{CandidateError, Predicted, Weighed};
+pub use estimate::{Estimate, EstimateError, WeightLimit, direct, doubly_robust, ips, snips};
+pub use lift::{Finding, Lift, LiftError};
+pub use log::{LogError, LogRow, Logged, RowError, read_log};
+pub use propensity::{ModelPropensities, PropensityError, model_propensities};
+pub use sequence::{Interval, Level, MeanSequence, OutOfRange, Range};
