@@ -10,7 +10,7 @@ use crate::features::{Feature, examination};
 use crate::model::{Belief, Block, Model, sigmoid};
 use crate::policy::{OfferPolicy, PlacementPolicy, Policy};
 use crate::random::{Seed, keyed_hash};
-use crate::rule::Truth;
+use crate::rule::{EvaluationContext, Truth};
 use crate::trace::{Driver, Exclusion, OfferTrace, PlacementTrace, StageTrace};
 
 /// Draw index of the explorer's shuffle, apart from the stages' draws.
@@ -149,8 +149,6 @@ impl<'a> Run<'a> {
         let slots = policy.slots(question.facts);
         let features = policy.features(&slots);
         let site_beliefs = (0..policy.stages.len()).map(|stage| model.belief(Block::site(stage), &features)).collect();
-        let group_answers: Vec<_> =
-            policy.groups.iter().map(|group| group.rule.as_ref().map(|rule| rule.evaluate(&slots))).collect();
         let mut run = Self {
             arm: policy.arm(question),
             exclusions: Vec::new(),
@@ -164,7 +162,11 @@ impl<'a> Run<'a> {
             features,
             site_beliefs,
         };
-        run.exclusions = policy.offers.iter().map(|offer| run.exclusion(offer, &group_answers)).collect();
+        let context = policy.context(&run.slots, question.facts, question.now_ms);
+        let group_answers: Vec<_> =
+            policy.groups.iter().map(|group| group.rule.as_ref().map(|rule| rule.evaluate(&context))).collect();
+        let exclusions = policy.offers.iter().map(|offer| run.exclusion(offer, &group_answers, &context)).collect();
+        run.exclusions = exclusions;
         run
     }
 
@@ -190,7 +192,12 @@ impl<'a> Run<'a> {
         Decision { features: self.features, arm: self.arm, placements }
     }
 
-    fn exclusion(&self, offer: &OfferPolicy, group_answers: &[Option<Truth>]) -> Option<Exclusion> {
+    fn exclusion(
+        &self,
+        offer: &OfferPolicy,
+        group_answers: &[Option<Truth>],
+        context: &EvaluationContext<'_>,
+    ) -> Option<Exclusion> {
         if let Some(detail) = &offer.broken {
             return Some(Exclusion::Broken { detail: detail.clone() });
         }
@@ -204,13 +211,14 @@ impl<'a> Run<'a> {
             let group = self.policy.groups.get(*at)?;
             let answer = group_answers.get(*at).copied().flatten();
             if let (Some(rule), Some(answer)) = (&group.rule, answer)
-                && let Some(exclusion) = self.refusal(rule, answer, || format!("group:{}", group.id))
+                && let Some(exclusion) = self.refusal(rule, answer, context, || format!("group:{}", group.id))
             {
                 return Some(exclusion);
             }
         }
         if let Some(rule) = &offer.rule
-            && let Some(exclusion) = self.refusal(rule, rule.evaluate(&self.slots), || format!("offer:{}", offer.id))
+            && let Some(exclusion) =
+                self.refusal(rule, rule.evaluate(context), context, || format!("offer:{}", offer.id))
         {
             return Some(exclusion);
         }
@@ -220,13 +228,19 @@ impl<'a> Run<'a> {
         self.question.dismissals.iter().any(rests).then_some(Exclusion::Dismissed)
     }
 
-    fn refusal(&self, rule: &crate::rule::Rule, answer: Truth, of: impl Fn() -> String) -> Option<Exclusion> {
+    fn refusal(
+        &self,
+        rule: &crate::rule::Rule,
+        answer: Truth,
+        context: &EvaluationContext<'_>,
+        of: impl Fn() -> String,
+    ) -> Option<Exclusion> {
         match answer {
             Truth::True => None,
             Truth::False => Some(Exclusion::Rule { of: of() }),
             Truth::Unknown => {
-                let name = |slot: usize| self.policy.attributes.get(slot).map(|attribute| attribute.name.clone());
-                let missing = rule.missing(&self.slots).into_iter().filter_map(name).collect();
+                let name = |missing| self.policy.missing_name(missing);
+                let missing = rule.missing(context).into_iter().filter_map(name).collect();
                 Some(Exclusion::Unknown { of: of(), missing })
             }
         }
