@@ -6,11 +6,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::label::Label;
+
 /// All that decides.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// The facts that rules and models may use.
     pub attributes: Vec<Attribute>,
+    /// Rules with a name, for use in other rules.
+    #[serde(default)]
+    pub segments: Vec<Segment>,
+    /// What visitors are worth, in levels.
+    #[serde(default)]
+    pub tiers: Vec<Tier>,
     /// Stages after the impression, in order; the first must be `click`.
     pub stages: Vec<Stage>,
     /// Goals weighed against each other.
@@ -55,6 +63,9 @@ pub struct Attribute {
     /// Whether the models use it (rules always may).
     #[serde(default = "yes")]
     pub learn: bool,
+    /// What people call it; its name with spaces for underscores when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
 }
 
 fn yes() -> bool {
@@ -73,6 +84,11 @@ pub enum AttributeKind {
     Bool,
     /// Several words, such as the products held.
     Set,
+    /// A moment: ISO 8601 date or date-time (UTC without an offset), or milliseconds since 1970. Not a feature: the
+    /// models see only whether it is known.
+    Date,
+    /// A place: `{"lat":51.5,"lon":-0.12}` in degrees. Not a feature either.
+    Point,
 }
 
 /// Where facts come from. Facts from `behaviour`, `profile` and `identity` need the visitor's consent to personalization.
@@ -87,6 +103,43 @@ pub enum Source {
     Profile,
     /// What the site's server vouches for.
     Identity,
+}
+
+/// A rule with a name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Segment {
+    /// Its id in rules: `{"segment":"students"}`.
+    pub id: String,
+    /// What people call it; its id when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Label>,
+    /// Who is in it. It may use other segments and tiers, but not itself by any detour.
+    pub rule: serde_json::Value,
+}
+
+/// A scale such as customer value or potential: the first level whose rule holds is the visitor's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tier {
+    /// Its id in rules: `{"tier":"value","in":["A","B"]}`.
+    pub id: String,
+    /// What people call it; its id when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Label>,
+    /// A text attribute from `profile` or `identity` that, where it names a level, is believed instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden_by: Option<String>,
+    /// The levels, best first.
+    pub levels: Vec<TierLevel>,
+}
+
+/// One level of a scale.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TierLevel {
+    /// Its id, such as `A`.
+    pub id: String,
+    /// Who is on it, unless on a better one; everybody when absent, which only the last level may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<serde_json::Value>,
 }
 
 /// A stage of the funnel.

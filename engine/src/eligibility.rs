@@ -3,9 +3,9 @@
 use crate::config::ContactScope;
 use crate::decide::Question;
 use crate::facts::Value;
-use crate::policy::{DAY_MS, OfferPolicy, Policy};
+use crate::policy::{DAY_MS, GroupPolicy, OfferPolicy, Policy};
 use crate::predictor::Predictor;
-use crate::rule::{Rule, Truth};
+use crate::rule::{EvaluationContext, Rule, Truth};
 use crate::trace::Exclusion;
 
 /// Draw index of a new offer's slow start, apart from the stages' draws.
@@ -17,6 +17,7 @@ pub(crate) struct Eligibility<'a> {
     predictor: &'a Predictor,
     question: &'a Question<'a>,
     slots: &'a [Value],
+    context: EvaluationContext<'a>,
     /// Each group's own rule.
     groups: Vec<Option<Truth>>,
     /// By contact rule: offers or groups that have been shown often enough, or whether the site has.
@@ -30,9 +31,11 @@ impl<'a> Eligibility<'a> {
         question: &'a Question<'a>,
         slots: &'a [Value],
     ) -> Self {
-        let groups = policy.groups.iter().map(|group| group.rule.as_ref().map(|rule| rule.evaluate(slots))).collect();
+        let context = policy.context(slots, question.facts, question.now_ms);
+        let answer = |group: &GroupPolicy| group.rule.as_ref().map(|rule| rule.evaluate(&context));
+        let groups = policy.groups.iter().map(answer).collect();
         let spoken_to = spoken_to(policy, question);
-        Self { policy, predictor, question, slots, groups, spoken_to }
+        Self { policy, predictor, question, slots, context, groups, spoken_to }
     }
 
     /// Why an offer may not be shown; nothing when it may. The cheapest questions come first.
@@ -86,7 +89,7 @@ impl<'a> Eligibility<'a> {
             }
         }
         let rule = offer.rule.as_ref()?;
-        self.refusal(rule, rule.evaluate(self.slots), || format!("offer:{}", offer.id))
+        self.refusal(rule, rule.evaluate(&self.context), || format!("offer:{}", offer.id))
     }
 
     fn refusal(&self, rule: &Rule, answer: Truth, of: impl Fn() -> String) -> Option<Exclusion> {
@@ -94,8 +97,8 @@ impl<'a> Eligibility<'a> {
             Truth::True => None,
             Truth::False => Some(Exclusion::Rule { of: of() }),
             Truth::Unknown => {
-                let name = |slot: usize| self.policy.attributes.get(slot).map(|attribute| attribute.name.clone());
-                let missing = rule.missing(self.slots).into_iter().filter_map(name).collect();
+                let name = |missing| self.policy.missing_name(missing);
+                let missing = rule.missing(&self.context).into_iter().filter_map(name).collect();
                 Some(Exclusion::Unknown { of: of(), missing })
             }
         }

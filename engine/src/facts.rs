@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::config::{AttributeKind, Source};
+use crate::date::Moment;
+use crate::events::EventCounts;
+use crate::geo::Point;
+use crate::rule::limits::{FACT_SET_ITEMS, FACT_TEXT_BYTES};
 
 /// One fact's value.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,10 +22,15 @@ pub enum Value {
     Text(String),
     /// Several words, sorted, each once.
     Set(Vec<String>),
+    /// A moment, in milliseconds since 1970.
+    Date(i64),
+    /// A place.
+    Point(Point),
 }
 
 impl Value {
-    /// Reads a JSON value as the type that is wanted; anything else is missing.
+    /// Reads a JSON value as the type that is wanted; anything else is missing, and so is a text of more than 2,048
+    /// bytes or a set of more than 256 words.
     #[must_use]
     pub fn from_json(kind: AttributeKind, json: &serde_json::Value) -> Self {
         match (kind, json) {
@@ -29,8 +38,10 @@ impl Value {
             (AttributeKind::Number, serde_json::Value::Number(number)) => {
                 number.as_f64().filter(|number| number.is_finite()).map_or(Self::Missing, Self::Number)
             }
-            (AttributeKind::Text, serde_json::Value::String(text)) => Self::Text(text.clone()),
-            (AttributeKind::Set, serde_json::Value::Array(items)) => {
+            (AttributeKind::Text, serde_json::Value::String(text)) if text.len() <= FACT_TEXT_BYTES => {
+                Self::Text(text.clone())
+            }
+            (AttributeKind::Set, serde_json::Value::Array(items)) if items.len() <= FACT_SET_ITEMS => {
                 let words: Option<Vec<_>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
                 words.map_or(Self::Missing, |mut words| {
                     words.sort_unstable();
@@ -38,6 +49,10 @@ impl Value {
                     Self::Set(words)
                 })
             }
+            (AttributeKind::Date, json) => {
+                Moment::from_json(json).map_or(Self::Missing, |moment| Self::Date(moment.ms))
+            }
+            (AttributeKind::Point, json) => Point::from_json(json).map_or(Self::Missing, Self::Point),
             _ => Self::Missing,
         }
     }
@@ -47,6 +62,7 @@ impl Value {
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     by_source: BTreeMap<Source, BTreeMap<String, serde_json::Value>>,
+    events: Option<EventCounts>,
 }
 
 impl Facts {
@@ -58,6 +74,18 @@ impl Facts {
     /// Adds all facts of a source.
     pub fn extend(&mut self, source: Source, facts: impl IntoIterator<Item = (String, serde_json::Value)>) {
         self.by_source.entry(source).or_default().extend(facts);
+    }
+
+    /// Gives the history of events. Without one, because none may be kept, every count of events is unknown; an empty
+    /// one says that nothing happened.
+    pub fn set_events(&mut self, events: EventCounts) {
+        self.events = Some(events);
+    }
+
+    /// The history of events, where one may be kept.
+    #[must_use]
+    pub fn events(&self) -> Option<&EventCounts> {
+        self.events.as_ref()
     }
 
     /// What a source says under a name.

@@ -46,6 +46,8 @@ impl Policy {
                 Value::Missing => each(attribute, "is missing"),
                 Value::Bool(flag) => each(attribute, if *flag { "= yes" } else { "= no" }),
                 Value::Text(text) => each(attribute, &format!("= {text}")),
+                // A moment or a place repeats for nobody else; what follows from them is for rules.
+                Value::Date(_) | Value::Point(_) => each(attribute, "is known"),
                 Value::Number(number) => each(attribute, &bin(&attribute.bins, *number)),
                 Value::Set(words) if words.is_empty() => each(attribute, "is empty"),
                 Value::Set(words) => {

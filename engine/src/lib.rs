@@ -5,12 +5,16 @@
 
 mod allocate;
 pub mod config;
+mod date;
 mod decide;
 mod eligibility;
 pub mod evaluate;
+mod events;
 mod explain;
 mod facts;
 mod features;
+mod geo;
+mod label;
 mod learn;
 mod model;
 mod policy;
@@ -22,14 +26,17 @@ mod trace;
 
 pub use config::Source;
 pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, Seen, decide, explain};
+pub use events::EventCounts;
 pub use facts::{Facts, Value};
 pub use features::Feature;
+pub use geo::Point;
+pub use label::{Label, Language};
 pub use learn::{ByArm, Learner, Observation, Place, Progress, Step};
 pub use model::{DecodeError, Model};
 pub use policy::{ConfigError, Policy};
 pub use predictor::Predictor;
 pub use random::{Seed, keyed_hash};
-pub use rule::{Rule, RuleError, Truth};
+pub use rule::{EvaluationContext, Missing, Rule, RuleError, Schema, Truth};
 pub use tally::{Counts, CurveBucket, CurvePoint, Tally};
 pub use trace::{Driver, Exclusion, OfferTrace, PlacementTrace, StageTrace};
 

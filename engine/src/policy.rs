@@ -9,7 +9,7 @@ use crate::config::{Arms, Attribute, AttributeKind, Config, ContactRule, Model, 
 use crate::decide::Seen;
 use crate::facts::{Facts, Value};
 use crate::random::name_hash;
-use crate::rule::Rule;
+use crate::rule::{EvaluationContext, Missing, Rule, Schema};
 
 /// One thing wrong in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub struct ConfigError {
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) attributes: Vec<Attribute>,
+    schema: Schema,
     pub(crate) stages: Vec<StagePolicy>,
     pub(crate) kpis: Vec<KpiPolicy>,
     pub(crate) groups: Vec<GroupPolicy>,
@@ -107,6 +108,8 @@ impl Policy {
     pub fn compile(config: &Config) -> (Self, Vec<ConfigError>) {
         let mut errors = Errors::default();
         errors.unique("attributes", config.attributes.iter().map(|attribute| &attribute.name));
+        errors.unique("segments", config.segments.iter().map(|segment| &segment.id));
+        errors.unique("tiers", config.tiers.iter().map(|tier| &tier.id));
         errors.unique("stages", config.stages.iter().map(|stage| &stage.id));
         errors.unique("kpis", config.kpis.iter().map(|kpi| &kpi.id));
         errors.unique("groups", config.groups.iter().map(|group| &group.id));
@@ -119,6 +122,8 @@ impl Policy {
                 errors.add(format!("/attributes/{index}/bins"), "bin edges must be finite and ascending");
             }
         }
+        let (schema, wrong) = Schema::compile(&config.attributes, &config.segments, &config.tiers);
+        errors.list.extend(wrong);
         let stages = compile_stages(config, &mut errors);
         let kpis = config
             .kpis
@@ -129,8 +134,8 @@ impl Policy {
                 KpiPolicy { id: kpi.id.clone(), weight }
             })
             .collect::<Vec<_>>();
-        let groups = compile_groups(config, &mut errors);
-        let offers = compile_offers(config, &stages, &kpis, &groups, &mut errors);
+        let groups = compile_groups(config, &schema, &mut errors);
+        let offers = compile_offers(config, &schema, &stages, &kpis, &groups, &mut errors);
         let placements = compile_placements(config, &groups, &offers, &mut errors);
         let arms = config.arms;
         for (name, share) in [("control", arms.control), ("explore", arms.explore)] {
@@ -164,6 +169,7 @@ impl Policy {
         let attributes = config.attributes.clone();
         let policy = Self {
             attributes,
+            schema,
             stages,
             kpis,
             groups,
@@ -190,6 +196,25 @@ impl Policy {
                     .map_or(Value::Missing, |json| Value::from_json(attribute.kind, json))
             })
             .collect()
+    }
+
+    /// What rules are compiled against, evaluated with and printed by.
+    #[must_use]
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The context in which the rules of one decision are answered: `slots` as [`Policy::slots`] gives them.
+    pub(crate) fn context<'a>(&'a self, slots: &'a [Value], facts: &'a Facts, now_ms: u64) -> EvaluationContext<'a> {
+        EvaluationContext::new(&self.schema, slots, facts.events(), now_ms)
+    }
+
+    /// What is missing in words: an attribute's name, or `events` for the history of events.
+    pub(crate) fn missing_name(&self, missing: Missing) -> Option<String> {
+        match missing {
+            Missing::Fact(slot) => self.attributes.get(slot).map(|attribute| attribute.name.clone()),
+            Missing::Events => Some("events".to_owned()),
+        }
     }
 
     /// Names of the attributes that a source may give.
@@ -291,7 +316,7 @@ fn compile_channels(config: &Config, errors: &mut Errors) -> Vec<u64> {
     config.channels.iter().take(MOST_CHANNELS).skip(1).map(|channel| name_hash(&[channel.as_bytes()])).collect()
 }
 
-fn compile_groups(config: &Config, errors: &mut Errors) -> Vec<GroupPolicy> {
+fn compile_groups(config: &Config, schema: &Schema, errors: &mut Errors) -> Vec<GroupPolicy> {
     let find = |id: &str| config.groups.iter().position(|group| group.id == id);
     config
         .groups
@@ -313,7 +338,7 @@ fn compile_groups(config: &Config, errors: &mut Errors) -> Vec<GroupPolicy> {
                     }
                 }
             }
-            let rule = errors.rule(format!("/groups/{index}/rule"), group.rule.as_ref(), &config.attributes);
+            let rule = errors.rule(format!("/groups/{index}/rule"), group.rule.as_ref(), schema);
             if rule.is_err() {
                 chain.clear();
             }
@@ -325,6 +350,7 @@ fn compile_groups(config: &Config, errors: &mut Errors) -> Vec<GroupPolicy> {
 
 fn compile_offers(
     config: &Config,
+    schema: &Schema,
     stages: &[StagePolicy],
     kpis: &[KpiPolicy],
     groups: &[GroupPolicy],
@@ -342,7 +368,7 @@ fn compile_offers(
         if group.is_none() {
             errors.add(at("group"), &format!("unknown group `{}`", offer.group));
         }
-        let rule = errors.rule(at("rule"), offer.rule.as_ref(), &config.attributes).unwrap_or(None);
+        let rule = errors.rule(at("rule"), offer.rule.as_ref(), schema).unwrap_or(None);
         for (kpi, values) in &offer.values {
             if !kpis.iter().any(|known| known.id == *kpi) {
                 errors.add(at(&format!("values/{kpi}")), "no such KPI");
@@ -497,13 +523,8 @@ impl Errors {
     }
 
     /// `Err` when there is a rule that does not compile.
-    fn rule(
-        &mut self,
-        pointer: String,
-        rule: Option<&serde_json::Value>,
-        attributes: &[Attribute],
-    ) -> Result<Option<Rule>, ()> {
-        rule.map(|rule| Rule::compile(rule, attributes)).transpose().map_err(|error| {
+    fn rule(&mut self, pointer: String, rule: Option<&serde_json::Value>, schema: &Schema) -> Result<Option<Rule>, ()> {
+        rule.map(|rule| Rule::compile(rule, schema)).transpose().map_err(|error| {
             self.add(pointer + &error.pointer, &error.detail);
         })
     }

@@ -377,6 +377,8 @@ fn config_of(row: &Row) -> u64 {
 fn empty_config() -> portico_engine::config::Config {
     portico_engine::config::Config {
         attributes: Vec::new(),
+        segments: Vec::new(),
+        tiers: Vec::new(),
         stages: Vec::new(),
         kpis: Vec::new(),
         groups: Vec::new(),

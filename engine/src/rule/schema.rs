@@ -1,0 +1,64 @@
+//! What rules may speak of: a site's attributes, segments and tiers.
+
+use super::Rule;
+use crate::config::AttributeKind;
+use crate::label::Label;
+
+/// A site's attributes, segments and tiers: what a [`Rule`] is compiled against, evaluated with and printed by.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    pub(super) facts: Vec<Fact>,
+    pub(super) segments: Vec<NamedRule>,
+    pub(super) tiers: Vec<Scale>,
+}
+
+/// An attribute, in the order of slots.
+#[derive(Clone, Debug)]
+pub(super) struct Fact {
+    pub(super) name: String,
+    pub(super) kind: AttributeKind,
+    pub(super) label: Option<Label>,
+}
+
+/// A segment.
+#[derive(Clone, Debug)]
+pub(super) struct NamedRule {
+    pub(super) id: String,
+    pub(super) name: Option<Label>,
+    /// Absent where it is broken.
+    pub(super) rule: Option<Rule>,
+    pub(super) standing: Standing,
+}
+
+/// A tier.
+#[derive(Clone, Debug)]
+pub(super) struct Scale {
+    pub(super) id: String,
+    pub(super) name: Option<Label>,
+    /// The slot that names the level where it is known.
+    pub(super) overridden_by: Option<usize>,
+    pub(super) levels: Vec<Level>,
+    pub(super) standing: Standing,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Level {
+    pub(super) id: String,
+    /// Absent for everybody who is left.
+    pub(super) rule: Option<Rule>,
+}
+
+/// Whether rules may build on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Sound,
+    Broken,
+}
+
+impl Schema {
+    /// The slot and type of an attribute.
+    pub(super) fn fact(&self, name: &str) -> Option<(usize, AttributeKind)> {
+        let slot = self.facts.iter().position(|fact| fact.name == name)?;
+        self.facts.get(slot).map(|fact| (slot, fact.kind))
+    }
+}
