@@ -162,6 +162,18 @@ pub struct Kpi {
     pub id: String,
     /// Its weight in the score.
     pub weight: f64,
+    /// Its weight for visitors in some segments: the first that the visitor is known to be in counts.
+    #[serde(default)]
+    pub in_segments: Vec<SegmentWeight>,
+}
+
+/// What a goal weighs in a segment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SegmentWeight {
+    /// The segment's id.
+    pub segment: String,
+    /// The goal's weight there.
+    pub weight: f64,
 }
 
 /// A node of the group tree.

@@ -8,7 +8,7 @@ use crate::eligibility::Eligibility;
 use crate::facts::{Facts, Value};
 use crate::features::Feature;
 use crate::model::sigmoid;
-use crate::policy::{DAY_MS, PlacementPolicy, Policy};
+use crate::policy::{DAY_MS, PlacementPolicy, Policy, weighed};
 use crate::predictor::{Beliefs, Predictor};
 use crate::random::{Seed, keyed_hash, name_hash};
 use crate::trace::{Exclusion, PlacementTrace};
@@ -176,6 +176,8 @@ pub(crate) struct Run<'a> {
     pub(crate) slots: &'a [Value],
     pub(crate) features: Vec<Feature>,
     pub(crate) arm: Arm,
+    /// What each goal weighs for this visitor, where segments make a difference.
+    weights: Option<Vec<f64>>,
     /// Why an offer is out, by offer.
     pub(crate) exclusions: Vec<Option<Exclusion>>,
     /// What is believed of each offer, by stage.
@@ -192,6 +194,7 @@ impl<'a> Run<'a> {
         let eligibility = Eligibility::new(policy, predictor, question, slots);
         Self {
             arm: policy.arm(question),
+            weights: eligibility.weights(),
             features: policy.features(slots),
             exclusions: policy.offers.iter().enumerate().map(|(at, offer)| eligibility.exclusion(at, offer)).collect(),
             beliefs: Vec::new(),
@@ -357,7 +360,12 @@ impl<'a> Run<'a> {
         // Stages after the last that is worth anything need no draw.
         let mut reached = 1.0;
         let mut value = 0.0;
-        for (stage, worth) in offer.worth.iter().enumerate() {
+        let stages = if self.weights.is_some() { self.policy.stages.len() } else { offer.worth.len() };
+        for stage in 0..stages {
+            let worth = match &self.weights {
+                Some(weights) => weighed(weights.iter().copied(), &offer.values, stage),
+                None => offer.worth.get(stage).copied().unwrap_or(0.0),
+            };
             reached *= self.sample(at, stage);
             value += reached * worth;
         }

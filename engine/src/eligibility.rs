@@ -3,7 +3,7 @@
 use crate::config::ContactScope;
 use crate::decide::Question;
 use crate::facts::Value;
-use crate::policy::{DAY_MS, GroupPolicy, OfferPolicy, Policy};
+use crate::policy::{DAY_MS, GroupPolicy, KpiPolicy, OfferPolicy, Policy};
 use crate::predictor::Predictor;
 use crate::rule::{EvaluationContext, Rule, Truth};
 use crate::trace::Exclusion;
@@ -36,6 +36,16 @@ impl<'a> Eligibility<'a> {
         let groups = policy.groups.iter().map(answer).collect();
         let spoken_to = spoken_to(policy, question);
         Self { policy, predictor, question, slots, context, groups, spoken_to }
+    }
+
+    /// What each goal weighs for this visitor; nothing where segments make no difference.
+    pub(crate) fn weights(&self) -> Option<Vec<f64>> {
+        let kpis = &self.policy.kpis;
+        kpis.iter().any(|kpi| !kpi.in_segments.is_empty()).then(|| {
+            let is_in = |(segment, _): &&(usize, f64)| self.context.segment(*segment) == Truth::True;
+            let own = |kpi: &KpiPolicy| kpi.in_segments.iter().find(is_in).map(|(_, weight)| *weight);
+            kpis.iter().map(|kpi| own(kpi).unwrap_or(kpi.weight)).collect()
+        })
     }
 
     /// Why an offer may not be shown; nothing when it may. The cheapest questions come first.

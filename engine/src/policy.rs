@@ -51,6 +51,8 @@ pub(crate) struct StagePolicy {
 pub(crate) struct KpiPolicy {
     pub(crate) id: String,
     pub(crate) weight: f64,
+    /// Weights by segment, as an index into the schema's.
+    pub(crate) in_segments: Vec<(usize, f64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,7 +133,16 @@ impl Policy {
             .enumerate()
             .map(|(index, kpi)| {
                 let weight = errors.finite(format!("/kpis/{index}/weight"), kpi.weight);
-                KpiPolicy { id: kpi.id.clone(), weight }
+                let mut in_segments = Vec::new();
+                for (at, own) in kpi.in_segments.iter().enumerate() {
+                    let pointer = format!("/kpis/{index}/in_segments/{at}");
+                    let weight = errors.finite(format!("{pointer}/weight"), own.weight);
+                    match schema.segment(&own.segment) {
+                        Some(segment) => in_segments.push((segment, weight)),
+                        None => errors.add(format!("{pointer}/segment"), &format!("no segment `{}`", own.segment)),
+                    }
+                }
+                KpiPolicy { id: kpi.id.clone(), weight, in_segments }
             })
             .collect::<Vec<_>>();
         let groups = compile_groups(config, &schema, &mut errors);
@@ -456,13 +467,16 @@ fn compile_offers(
 /// Σ over KPIs of weight × value by stage, without the stages at the end that are worth nothing.
 fn worth(kpis: &[KpiPolicy], values: &[Vec<f64>]) -> Vec<f64> {
     let stages = values.iter().map(Vec::len).max().unwrap_or(0);
-    let of = |stage: usize| {
-        let value = |values: &Vec<f64>| values.get(stage).copied().unwrap_or(0.0);
-        kpis.iter().zip(values).map(|(kpi, values)| kpi.weight * value(values)).sum::<f64>()
-    };
+    let of = |stage| weighed(kpis.iter().map(|kpi| kpi.weight), values, stage);
     let mut worth: Vec<f64> = (0..stages).map(of).collect();
     worth.truncate(worth.iter().rposition(|value| *value != 0.0).map_or(0, |last| last + 1));
     worth
+}
+
+/// Σ over KPIs of weight × value at a stage; `values` by KPI, then stage.
+pub(crate) fn weighed(weights: impl Iterator<Item = f64>, values: &[Vec<f64>], stage: usize) -> f64 {
+    let value = |values: &Vec<f64>| values.get(stage).copied().unwrap_or(0.0);
+    weights.zip(values).map(|(weight, values)| weight * value(values)).sum()
 }
 
 fn compile_placements(

@@ -144,6 +144,29 @@ fn a_page_is_filled_as_a_whole() {
 }
 
 #[test]
+fn goals_weigh_what_they_weigh_for_the_visitor() {
+    let mut config = config();
+    config["segments"] = json!([
+        { "id": "young", "rule": { "attr": "age", "op": "lt", "value": 40 } },
+        { "id": "savers", "rule": { "attr": "topic", "op": "eq", "value": "savings" } },
+    ]);
+    config["kpis"][0]["in_segments"] =
+        json!([{ "segment": "young", "weight": 3.0 }, { "segment": "savers", "weight": 9.0 }]);
+    let policy = policy_of(config);
+    let score = |case: &Case| {
+        let (_, trace) = case.ask(&["list"], |question| explain(&policy, &untaught(&policy), question));
+        trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap().score.unwrap()
+    };
+    let young = score(&Case::new("a"));
+    let mut case = Case::new("a");
+    case.facts.insert(Source::Identity, "age", 50);
+    assert!((score(&case) / young - 3.0).abs() < 1e-9, "the second segment's weight counts where the first does not");
+    // Whether somebody without an age is young is unknown: not known to be in it.
+    case.facts = Facts::default();
+    assert!((young / score(&case) - 3.0).abs() < 1e-9);
+}
+
+#[test]
 fn an_offer_ends_at_its_cap_and_begins_by_its_ramp() {
     let mut config = config();
     config["offers"][0]["cap"] = json!({ "of": "click", "most": 3 });

@@ -46,7 +46,8 @@ impl<'a> EvaluationContext<'a> {
         self.facts.get(slot).unwrap_or(&Value::Missing)
     }
 
-    fn segment(&self, at: usize) -> Truth {
+    /// Whether the visitor is in a segment, by its place in the schema.
+    pub(crate) fn segment(&self, at: usize) -> Truth {
         let (Some(memory), Some(segment)) = (self.segments.get(at), self.schema.segments.get(at)) else {
             return Truth::Unknown;
         };

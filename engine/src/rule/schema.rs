@@ -61,4 +61,9 @@ impl Schema {
         let slot = self.facts.iter().position(|fact| fact.name == name)?;
         self.facts.get(slot).map(|fact| (slot, fact.kind))
     }
+
+    /// The place of a segment that is sound.
+    pub(crate) fn segment(&self, id: &str) -> Option<usize> {
+        self.segments.iter().position(|segment| segment.id == id && segment.standing == Standing::Sound)
+    }
 }
