@@ -84,6 +84,7 @@ fn rows(policy: &Policy, offers: usize, count: usize) -> Vec<Observation> {
                 channel: "web".into(),
                 arm: Arm::Model,
                 features: policy.features(&policy.slots(&visitor(n))),
+                promised: vec![0.02, 0.1],
                 step: Step::Impression,
                 before: Progress::default(),
                 impression: None,

@@ -109,6 +109,8 @@ pub struct Chosen {
     pub score: Option<f64>,
     /// Probability with which it was put here, where known exactly.
     pub propensity: Option<f64>,
+    /// By stage, the probability to reach it from the one before, at the posterior mean; empty where no model chose.
+    pub promised: Vec<f32>,
 }
 
 /// Decides.
@@ -331,7 +333,8 @@ impl<'a> Run<'a> {
             if let Some(shown) = self.groups_shown.get_mut(offer.group) {
                 *shown = true;
             }
-            chosen.push((at, Chosen { offer: offer.id.clone(), score, propensity }));
+            let promised = if self.arm == Arm::Model { self.promised(at) } else { Vec::new() };
+            chosen.push((at, Chosen { offer: offer.id.clone(), score, propensity, promised }));
         }
         chosen
     }
@@ -372,6 +375,15 @@ impl<'a> Run<'a> {
         let score = value * offer.lever;
         self.scores[at] = Some(score);
         score
+    }
+
+    /// Each stage's probability at the posterior mean.
+    fn promised(&self, at: usize) -> Vec<f32> {
+        let Some(offer) = self.policy.offers.get(at) else {
+            return Vec::new();
+        };
+        let stages = self.policy.stages.iter().zip(&self.beliefs).enumerate();
+        stages.map(|(stage, (of, beliefs))| sigmoid(offer.offset(stage, of) + beliefs.of(at).mean) as f32).collect()
     }
 
     /// One stage's probability, drawn from what is believed of it.

@@ -13,6 +13,7 @@ use crate::Arm;
 use crate::features::{Feature, examination};
 use crate::model::{Block, DecodeError, Model};
 use crate::policy::{OfferPolicy, Policy};
+use crate::quality::Quality;
 use crate::random::name_hash;
 use crate::tally::Tally;
 
@@ -40,6 +41,8 @@ pub struct Observation {
     pub arm: Arm,
     /// The decision's features.
     pub features: Vec<Feature>,
+    /// The probabilities by stage that it was chosen with, where the model chose; see [`crate::Chosen`].
+    pub promised: Vec<f32>,
     /// What happened.
     pub step: Step,
     /// What had been recorded of this showing before.
@@ -90,6 +93,8 @@ pub struct Learner {
     pub model: Model,
     /// The counts.
     pub tally: Tally,
+    /// How good the predictions are.
+    pub quality: Quality,
     state: State,
 }
 
@@ -134,6 +139,7 @@ impl Learner {
             Step::Impression => {
                 if !row.before.seen {
                     self.model.count(offer.key, 0);
+                    self.promise(row, 0);
                     if row.before.reached == 0 {
                         self.open(policy, row, example, 0);
                     }
@@ -143,6 +149,10 @@ impl Learner {
             Step::Stage(stage) => {
                 for reached in row.before.reached..=stage {
                     self.model.count(offer.key, usize::from(reached) + 1);
+                    if let Some(promise) = row.promised.get(usize::from(reached)) {
+                        self.quality.reach(usize::from(reached), *promise, row.at_ms);
+                    }
+                    self.promise(row, usize::from(reached) + 1);
                     // Open was the stage that came next: after the impression, or after the last stage reached.
                     if reached == row.before.reached && (row.before.seen || reached > 0) {
                         self.close(policy, row, &example, usize::from(reached));
@@ -163,6 +173,13 @@ impl Learner {
         self.fade(policy);
         while let Some((showing, open)) = self.state.waiting.due(self.state.now_ms) {
             self.age(policy, showing, open);
+        }
+    }
+
+    /// Notes with which probability a stage was to be reached.
+    fn promise(&mut self, row: &Observation, stage: usize) {
+        if let Some(promise) = row.promised.get(stage) {
+            self.quality.open(stage, *promise, row.at_ms);
         }
     }
 
@@ -250,8 +267,8 @@ impl Learner {
     /// Everything, exactly: folding on after [`Learner::decode`] gives the same bytes as folding on without it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        // Maps of plain data always serialize.
-        let state = serde_json::to_vec(&(&self.tally, &self.state)).unwrap_or_default();
+        // Plain data always serializes. Not JSON, whose reader may miss a number by its last bit.
+        let state = postcard::to_stdvec(&(&self.tally, &self.quality, &self.state)).unwrap_or_default();
         let mut bytes = (state.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&state);
         bytes.extend_from_slice(&self.model.encode());
@@ -266,8 +283,8 @@ impl Learner {
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Length)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| DecodeError::Length)?;
         let (state, model) = rest.split_at_checked(length).ok_or(DecodeError::Length)?;
-        let (tally, state) = serde_json::from_slice(state).map_err(|_| DecodeError::Version)?;
-        Ok(Self { model: Model::decode(model)?, tally, state })
+        let (tally, quality, state) = postcard::from_bytes(state).map_err(|_| DecodeError::Version)?;
+        Ok(Self { model: Model::decode(model)?, tally, quality, state })
     }
 }
 

@@ -61,6 +61,7 @@ fn slow_rows(policy: &Policy, count: u64) -> Vec<Observation> {
             channel: if showing % 4 == 0 { "kiosk" } else { "web" }.into(),
             arm: Arm::Model,
             features: policy.features(&policy.slots(&facts)),
+            promised: vec![0.02, 0.1],
             step: Step::Impression,
             before: Progress::default(),
             impression: None,

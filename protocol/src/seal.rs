@@ -185,6 +185,8 @@ pub struct OfferRecord {
     pub model: u64,
     /// Features of the decision.
     pub features: Vec<Feature>,
+    /// Probabilities by stage that it was chosen with.
+    pub promised: Vec<f32>,
     /// Who saw it, where that may be kept.
     pub visitor: Option<VisitorId>,
     /// The customer, where verified and where that may be kept.

@@ -298,6 +298,7 @@ impl Loaded {
                     channel: record.channel.clone(),
                     arm: record.arm,
                     features: record.features.clone(),
+                    promised: record.promised.clone(),
                     step: *step,
                     before: row.before,
                     impression: row.impression.map(|seq| Place { shard, seq }),

@@ -116,6 +116,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
                         config: snapshot.version,
                         model: snapshot.model_version,
                         features: chosen.features.clone(),
+                        promised: offer.promised.clone(),
                         visitor: visitor.id(),
                         customer: visitor.customer().map(str::to_owned),
                         partner: caller.partner.clone(),
