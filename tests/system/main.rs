@@ -3,6 +3,7 @@
 mod access;
 mod decisions;
 mod events;
+mod golden;
 mod learning;
 mod pages;
 mod sites;

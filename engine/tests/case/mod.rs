@@ -8,6 +8,8 @@
     reason = "tests fail by panicking, helpers of tests too"
 )]
 
+pub mod golden;
+
 use portico_engine::config::Config;
 use portico_engine::{
     Arm, Ask, Decision, Dismissal, Exclusion, Facts, Filled, Learner, Model, Observation, Place, Policy, Predictor,

@@ -11,6 +11,7 @@
 mod app;
 mod assets;
 mod edge;
+pub(crate) mod golden;
 mod loader;
 mod sizes;
 mod target;

@@ -10,13 +10,14 @@ use crate::places::Places;
 use crate::step::say;
 
 /// For each of our crates, those of ours that it may depend on in normal builds. `portico-tests` may on anything.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("portico-engine", &[]),
     ("portico-protocol", &["portico-engine"]),
     ("portico-widget", &["portico-protocol"]),
     ("portico-console", &["portico-protocol", "portico-engine"]),
     ("portico-edge", &["portico-protocol", "portico-engine", "portico-widget"]),
     ("portico-demo-site", &["portico-protocol", "portico-engine"]),
+    ("portico-golden", &["portico-engine"]),
     ("xtask", &[]),
 ];
 /// What the engine must not reach, however indirectly: a platform, an asynchronous runtime, entropy.

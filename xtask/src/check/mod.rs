@@ -58,12 +58,17 @@ pub(crate) fn run(places: &Places) -> Result<bool> {
         test.args(["test", "--workspace", "--exclude", SYSTEM_TESTS, "--no-fail-fast"]);
         counted(&mut test)
     });
-    let built = run.check("build", || build::run(places, &build, None).map(|()| true));
-    if built {
+    let mut golden = None;
+    run.check("build", || {
+        build::run(places, &build, None)?;
+        golden = Some(build::golden::build(places, &build)?);
+        Ok(true)
+    });
+    if let Some(golden) = golden {
         run.tests("tests, whole system", || {
             let mut test = cargo(&places.root);
             test.args(["test", "--package", SYSTEM_TESTS, "--no-fail-fast"]);
-            counted(system_environment(&mut test, places, &build, &tests))
+            counted(system_environment(&mut test, places, &build, &tests).env("PORTICO_GOLDEN", golden))
         });
     } else {
         run.fail("tests, whole system", "not run: there is no build to test");
