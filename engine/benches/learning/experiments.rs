@@ -1,5 +1,8 @@
 //! What is run: each experiment's streams, and what is kept of each run.
 
+use std::iter::once;
+use std::ops::Range;
+
 use clap::ValueEnum;
 
 use crate::covariates::Table;
@@ -144,12 +147,12 @@ impl Plan<'_> {
     }
 
     /// The ranges of decisions whose lift is kept.
-    fn measured(&self, course: Course) -> Vec<std::ops::Range<usize>> {
+    fn measured(&self, course: Course) -> Vec<Range<usize>> {
         let end = self.decisions(course);
         match course {
             Course::Stationary => lift::ranges(&self.marks()),
-            Course::Change => vec![end - end / 4..end],
-            Course::Arrivals => vec![end / 2..end / 2 + end / 10],
+            Course::Change => once(end - end / 4..end).collect(),
+            Course::Arrivals => once(end / 2..end / 2 + end / 10).collect(),
             _ => lift::ranges(&[end]),
         }
     }
@@ -210,7 +213,7 @@ impl Plan<'_> {
         let mut ever = false;
         engine::run(&stream, &changes, |choice: Choice| {
             if choice.by_model { &mut model[choice.offer] } else { &mut hold_out }.count(choice.answered);
-            if (choice.decision + 1) % LAG == 0 {
+            if (choice.decision + 1).is_multiple_of(LAG) {
                 ever |= Rate::sum(&model).beats(hold_out);
             }
         })?;

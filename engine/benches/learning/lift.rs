@@ -62,7 +62,7 @@ pub(crate) fn without_context(stream: &Stream<'_>) -> f64 {
     let decisions = 0..stream.decisions.min(10_000);
     let total = |offer: usize| decisions.clone().map(|decision| stream.value(decision, offer)).sum::<f64>();
     let best = (0..OFFERS).max_by(|left, right| total(*left).total_cmp(&total(*right))).unwrap_or(0);
-    let mut meter = Meter::new(&[decisions.clone()]);
+    let mut meter = Meter::new(std::slice::from_ref(&decisions));
     decisions.for_each(|decision| meter.chose(stream, decision, best));
     meter.lifts()[0]
 }

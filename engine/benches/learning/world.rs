@@ -17,7 +17,7 @@ pub(crate) const BASE_RATE: f64 = 0.015;
 /// Standard deviations of the logit: how visitors differ in what they like, how offers differ in popularity, and how
 /// visitors differ in answering at all.
 const SPREAD_TASTE: f64 = 0.8;
-const SPREAD_POPULARITY: f64 = 0.4;
+const SPREAD_POPULARITY: f64 = 0.45;
 const SPREAD_READINESS: f64 = 0.3;
 /// A later stage is decided more by the offer's terms than by taste.
 const SPREAD_LATER_STAGE: f64 = 0.4;

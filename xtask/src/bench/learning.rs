@@ -37,11 +37,8 @@ pub(crate) fn run(places: &Places, arguments: &LearningArguments) -> Result<()> 
     bench.args(arguments.quick.then_some("--quick")).args(&arguments.rest);
     say("  ...     learning: compiling and running");
     let shown = display(&bench);
-    let mut child = bench
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start `{shown}`"))?;
+    let mut child =
+        bench.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{shown}`"))?;
     let mut tables = String::new();
     if let Some(mut stdout) = child.stdout.take() {
         stdout.read_to_string(&mut tables).context("cannot read the benchmark's output")?;

@@ -39,7 +39,8 @@ fn between(page: &str, topic: &str, text: &str) -> Option<String> {
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()));
+    let model =
+        info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()));
     format!("{}, {cores} cores", model.unwrap_or(std::env::consts::ARCH))
 }
 
