@@ -1,7 +1,7 @@
 //! The search for Vowpal Wabbit's best setting, on seeds and worlds apart from the reported ones.
 //!
 //! Round 1 tries every exploration with every learning rate. Round 2 varies the best of each kind of exploration in what
-//! else matters, one thing at a time. Round 3 tries half and twice the learning rate of the best so far. The final
+//! else matters, one thing at a time. Round 3 tries lower and higher learning rates of the best so far. The final
 //! runs the best of all rounds longer and on more seeds. Rounds judge by the second half of their decisions, which is
 //! less noisy than the last tenth; the final judges as the report does.
 
@@ -16,10 +16,10 @@ use crate::world::Family;
 
 /// Far from the seeds that are reported, which count from 1.
 const FIRST_SEED: u64 = 1_000_001;
-const ROUND_DECISIONS: usize = 25_000;
+const ROUND_DECISIONS: usize = 20_000;
 const FINAL_DECISIONS: usize = 50_000;
-const FINAL_SEEDS: u64 = 3;
-const FINALISTS: usize = 6;
+const FINAL_SEEDS: u64 = 2;
+const FINALISTS: usize = 5;
 
 const EXPLORATIONS: [&str; 20] = [
     "--epsilon 0",
@@ -43,7 +43,12 @@ const EXPLORATIONS: [&str; 20] = [
     "--softmax --lambda 60",
     "--softmax --lambda 200",
 ];
-const RATES: [f64; 3] = [0.02, 0.1, 0.5];
+const RATES: [f64; 2] = [0.05, 0.2];
+/// Beyond them, for the best.
+const RATE_FACTORS: [f64; 3] = [0.4, 1.0, 2.5];
+/// Settings that round 2 varies, and those that round 3 does.
+const VARIED: usize = 4;
+const RATED: usize = 3;
 const VARIATIONS: [(&str, &str); 7] = [
     ("-q ::", ""),
     ("-q UA --ignore_linear U", ""),
@@ -96,8 +101,8 @@ pub(crate) fn run(rival: &Rival, table: &Table, threads: usize) -> Result<String
     for (setting, _) in &first {
         let of_kind = kinds.entry(setting.kind()).or_default();
         *of_kind += 1;
-        // The best of each kind, and the second of the kinds that are far ahead.
-        if best.len() < 6 && *of_kind <= 2 {
+        // Not the same kind with four parameters.
+        if best.len() < VARIED && *of_kind <= 2 {
             best.push(setting.clone());
         }
     }
@@ -106,13 +111,14 @@ pub(crate) fn run(rival: &Rival, table: &Table, threads: usize) -> Result<String
         std::iter::once(setting.clone()).chain(varied)
     });
     let second = round("search, round 2", FIRST_SEED + 1, varied.collect())?;
-    let rates = second.iter().take(4).flat_map(|(setting, _)| {
-        [0.5, 1.0, 2.0].map(|factor| Setting { rate: setting.rate * factor, ..setting.clone() })
-    });
+    let rates = second
+        .iter()
+        .take(RATED)
+        .flat_map(|(setting, _)| RATE_FACTORS.map(|factor| Setting { rate: setting.rate * factor, ..setting.clone() }));
     let third = round("search, round 3", FIRST_SEED + 2, rates.collect())?;
 
     let mut finalists: Vec<Setting> = Vec::new();
-    for (setting, _) in third.iter().take(3).chain(second.iter().take(FINALISTS)).chain(&first) {
+    for (setting, _) in third.iter().take(RATED).chain(second.iter().take(FINALISTS)).chain(&first) {
         if finalists.len() < FINALISTS && !finalists.contains(setting) {
             finalists.push(setting.clone());
         }

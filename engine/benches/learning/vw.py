@@ -13,6 +13,8 @@ example of a visitor, and one example for each offer. `parsing_per_second` in th
 import json
 import sys
 import time
+from bisect import bisect_right
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -30,48 +32,47 @@ def offer_text(offer, group):
     return f"|A offer={offer} group={group}"
 
 
-def chances(workspace, examples):
-    """The distribution over offers; regcb's does not always add up to 1."""
-    chances = np.maximum(np.asarray(workspace.predict(examples), dtype=np.float64), 0.0)
-    return chances / chances.sum()
+def choose(workspace, examples, draw):
+    """An offer drawn from the distribution, and its probability. regcb's distribution does not always add up to 1."""
+    chances = workspace.predict(examples)
+    sums = list(accumulate(chances))
+    chosen = min(bisect_right(sums, draw * sums[-1]), len(sums) - 1)
+    return chosen, chances[chosen] / sums[-1]
 
 
 def run(folder, stream, setting, number):
     decisions, offers = stream["decisions"], stream["offers"]
     bins = np.fromfile(folder / "bins.u8", np.uint8).reshape(-1, stream["attributes"])
-    visitors = np.fromfile(folder / "visitors.u32", np.uint32)
-    answers = np.fromfile(folder / "answers.u8", np.uint8).reshape(decisions, offers)
+    visitors = np.fromfile(folder / "visitors.u32", np.uint32).tolist()
+    answers = np.fromfile(folder / "answers.u8", np.uint8).reshape(decisions, offers).tolist()
     chance = np.random.default_rng(stream["seed"])
     workspace = vowpalwabbit.Workspace(f"--cb_explore_adf --quiet -b 20 --random_seed {stream['seed'] + 1} {setting}")
     offer_texts = [offer_text(offer, group) for offer, group in enumerate(stream["groups"])]
     parsed_offers = [workspace.example(text) for text in offer_texts]
-    parsed_visitors = {int(row): workspace.example(visitor_text(bins[row])) for row in np.unique(visitors)}
-    choices = np.zeros(decisions, np.uint8)
-    probabilities = np.zeros(decisions)
+    parsed_visitors = {row: workspace.example(visitor_text(bins[row])) for row in sorted(set(visitors))}
+    choices, probabilities = [0] * decisions, [0.0] * decisions
     deciding = learning = 0.0
     for begin in range(0, decisions, stream["lag"]):
         end = min(begin + stream["lag"], decisions)
         started = time.perf_counter()
-        draws = chance.random(end - begin)
-        for at in range(begin, end):
-            p = chances(workspace, [parsed_visitors[int(visitors[at])], *parsed_offers])
-            chosen = min(int(np.searchsorted(np.cumsum(p), draws[at - begin], side="right")), offers - 1)
-            choices[at], probabilities[at] = chosen, p[chosen]
+        draws = chance.random(end - begin).tolist()
+        for at, draw in enumerate(draws, begin):
+            choices[at], probabilities[at] = choose(workspace, [parsed_visitors[visitors[at]], *parsed_offers], draw)
         deciding += time.perf_counter() - started
         started = time.perf_counter()
         for at in range(begin, end):
-            chosen = int(choices[at])
+            chosen = choices[at]
             # Cost -1 for an answer, 0 for none.
-            cost = -int(answers[at, chosen])
-            examples = [parsed_visitors[int(visitors[at])], *parsed_offers]
+            cost = -answers[at][chosen]
+            examples = [parsed_visitors[visitors[at]], *parsed_offers]
             examples[chosen + 1] = workspace.example(f"0:{cost}:{probabilities[at]} {offer_texts[chosen]}")
             workspace.learn(examples)
         learning += time.perf_counter() - started
     started = time.perf_counter()
     for at in range(min(TEXT_DECISIONS, decisions)):
-        chances(workspace, [visitor_text(bins[visitors[at]]), *offer_texts])
+        choose(workspace, [visitor_text(bins[visitors[at]]), *offer_texts], 0.5)
     parsing = min(TEXT_DECISIONS, decisions) / (time.perf_counter() - started)
-    choices.tofile(folder / f"choices-{number}.u8")
+    (folder / f"choices-{number}.u8").write_bytes(bytes(choices))
     print(json.dumps({"deciding_s": deciding, "learning_s": learning, "parsing_per_second": parsing}), flush=True)
 
 
