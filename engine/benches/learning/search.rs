@@ -1,11 +1,9 @@
 //! The search for Vowpal Wabbit's best setting, on seeds and worlds apart from the reported ones.
 //!
-//! Round 1 tries every exploration with every learning rate. Round 2 varies the best of each kind of exploration in what
-//! else matters, one thing at a time. Round 3 tries lower and higher learning rates of the best so far. The final
-//! runs the best of all rounds longer and on more seeds. Rounds judge by the second half of their decisions, which is
-//! less noisy than the last tenth; the final judges as the report does.
-
-use std::collections::BTreeMap;
+//! Round 1 tries every exploration at one learning rate. Round 2 varies the best of them, not more than two of a kind, in
+//! learning rate and in what else matters, one thing at a time. The final runs the best of both rounds longer and on more
+//! seeds. Rounds judge by the second half of their decisions, which is less noisy than the last tenth; the final
+//! judges as the report does.
 
 use crate::covariates::Table;
 use crate::jobs;
@@ -16,10 +14,15 @@ use crate::world::Family;
 
 /// Far from the seeds that are reported, which count from 1.
 const FIRST_SEED: u64 = 1_000_001;
-const ROUND_DECISIONS: usize = 20_000;
+const FIRST_DECISIONS: usize = 12_500;
+const SECOND_DECISIONS: usize = 20_000;
 const FINAL_DECISIONS: usize = 50_000;
 const FINAL_SEEDS: u64 = 2;
-const FINALISTS: usize = 5;
+const FINALISTS: usize = 4;
+/// Settings of round 1 that round 2 varies.
+const VARIED: usize = 4;
+/// Settings that one process runs, so that both threads are busy to the end.
+const AT_A_TIME: usize = 5;
 
 const EXPLORATIONS: [&str; 20] = [
     "--epsilon 0",
@@ -43,20 +46,14 @@ const EXPLORATIONS: [&str; 20] = [
     "--softmax --lambda 60",
     "--softmax --lambda 200",
 ];
-const RATES: [f64; 2] = [0.05, 0.2];
-/// Beyond them, for the best.
-const RATE_FACTORS: [f64; 3] = [0.4, 1.0, 2.5];
-/// Settings that round 2 varies, and those that round 3 does.
-const VARIED: usize = 4;
-const RATED: usize = 3;
-const VARIATIONS: [(&str, &str); 7] = [
+const RATE: f64 = 0.1;
+const OTHER_RATES: [f64; 2] = [0.03, 0.4];
+const VARIATIONS: [(&str, &str); 5] = [
     ("-q ::", ""),
     ("-q UA --ignore_linear U", ""),
-    ("-q UA --interactions UUA", ""),
     ("-q UA", "--cb_type dr"),
     ("-q UA", "--cb_type ips"),
     ("-q UA", "--power_t 0"),
-    ("-q UA", "--l2 1e-6"),
 ];
 
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
@@ -81,65 +78,36 @@ impl Setting {
 
 /// Searches, and returns the ranking as a table.
 pub(crate) fn run(rival: &Rival, table: &Table, threads: usize) -> Result<String, String> {
-    let mut tried: BTreeMap<String, (Setting, f64)> = BTreeMap::new();
-    let mut round = |name: &str, seed: u64, settings: Vec<Setting>| {
-        let scores = play(rival, table, threads, name, &settings, &[seed], ROUND_DECISIONS)?;
+    let round = |name: &str, settings: Vec<Setting>, seeds: &[u64], decisions: usize| {
+        let scores = play(rival, table, threads, name, &settings, seeds, decisions)?;
         let mut scored: Vec<_> = settings.into_iter().zip(scores).collect();
         scored.sort_by(|left, right| right.1.total_cmp(&left.1));
+        let mut text = format!("\n| {name}, {decisions} decisions, {} seeds | lift |\n|---|---|\n", seeds.len());
         for (setting, score) in &scored {
-            tried.insert(setting.text(), (setting.clone(), *score));
-        }
-        Ok::<_, String>(scored)
-    };
-
-    let grid = EXPLORATIONS.iter().flat_map(|exploration| {
-        RATES.iter().map(|rate| Setting { exploration, interactions: "-q UA", other: "", rate: *rate })
-    });
-    let first = round("search, round 1", FIRST_SEED, grid.collect())?;
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut best: Vec<Setting> = Vec::new();
-    for (setting, _) in &first {
-        let of_kind = kinds.entry(setting.kind()).or_default();
-        *of_kind += 1;
-        // Not the same kind with four parameters.
-        if best.len() < VARIED && *of_kind <= 2 {
-            best.push(setting.clone());
-        }
-    }
-    let varied = best.iter().flat_map(|setting| {
-        let varied = VARIATIONS.iter().map(|(interactions, other)| Setting { interactions, other, ..setting.clone() });
-        std::iter::once(setting.clone()).chain(varied)
-    });
-    let second = round("search, round 2", FIRST_SEED + 1, varied.collect())?;
-    let rates = second
-        .iter()
-        .take(RATED)
-        .flat_map(|(setting, _)| RATE_FACTORS.map(|factor| Setting { rate: setting.rate * factor, ..setting.clone() }));
-    let third = round("search, round 3", FIRST_SEED + 2, rates.collect())?;
-
-    let mut finalists: Vec<Setting> = Vec::new();
-    for (setting, _) in third.iter().take(RATED).chain(second.iter().take(FINALISTS)).chain(&first) {
-        if finalists.len() < FINALISTS && !finalists.contains(setting) {
-            finalists.push(setting.clone());
-        }
-    }
-    let seeds: Vec<u64> = (0..FINAL_SEEDS).map(|at| FIRST_SEED + 10 + at).collect();
-    let scores = play(rival, table, threads, "search, final", &finalists, &seeds, FINAL_DECISIONS)?;
-    let mut ranking: Vec<_> = finalists.iter().zip(scores).collect();
-    ranking.sort_by(|left, right| right.1.total_cmp(&left.1));
-
-    let mut text =
-        format!("Settings tried: {}.\n\n| final, {FINAL_DECISIONS} decisions | lift |\n|---|---|\n", tried.len());
-    for (setting, score) in ranking {
-        text += &format!("| `{}` | {score:.3} |\n", setting.text());
-    }
-    for (name, scored) in [("round 1", &first), ("round 2", &second), ("round 3", &third)] {
-        text += &format!("\n| {name}, {ROUND_DECISIONS} decisions | lift |\n|---|---|\n");
-        for (setting, score) in scored {
             text += &format!("| `{}` | {score:.3} |\n", setting.text());
         }
+        // Long enough to want to see it before the end.
+        eprint!("{text}");
+        Ok::<_, String>((scored.into_iter().map(|(setting, _)| setting).collect::<Vec<_>>(), text))
+    };
+    let all = EXPLORATIONS.map(|exploration| Setting { exploration, interactions: "-q UA", other: "", rate: RATE });
+    let (first, first_text) = round("round 1", all.to_vec(), &[FIRST_SEED], FIRST_DECISIONS)?;
+    let mut varied: Vec<Setting> = Vec::new();
+    for setting in &first {
+        if varied.len() < VARIED && varied.iter().filter(|other| other.kind() == setting.kind()).count() < 2 {
+            varied.push(setting.clone());
+        }
     }
-    Ok(text)
+    let variations = varied.iter().flat_map(|setting| {
+        let rates = OTHER_RATES.iter().map(|rate| Setting { rate: *rate, ..setting.clone() });
+        let others = VARIATIONS.iter().map(|(interactions, other)| Setting { interactions, other, ..setting.clone() });
+        std::iter::once(setting.clone()).chain(rates).chain(others)
+    });
+    let (second, second_text) = round("round 2", variations.collect(), &[FIRST_SEED + 1], SECOND_DECISIONS)?;
+    let finalists = second.into_iter().take(FINALISTS).collect();
+    let seeds: Vec<u64> = (0..FINAL_SEEDS).map(|at| FIRST_SEED + 2 + at).collect();
+    let (_, final_text) = round("final", finalists, &seeds, FINAL_DECISIONS)?;
+    Ok([final_text, second_text, first_text].concat())
 }
 
 /// The mean lift of each setting over all families and the seeds.
@@ -159,12 +127,13 @@ fn play(
         .iter()
         .flat_map(|family| seeds.iter().map(|seed| Stream::new(table, *family, Course::Stationary, *seed, decisions)))
         .collect();
-    // Few settings at a time, so that both threads are busy to the end.
     let jobs: Vec<(&Stream<'_>, usize, &[String])> = streams
         .iter()
-        .flat_map(|stream| texts.chunks(4).enumerate().map(move |(chunk, texts)| (stream, chunk * 4, texts)))
+        .flat_map(|stream| {
+            texts.chunks(AT_A_TIME).enumerate().map(move |(chunk, texts)| (stream, chunk * AT_A_TIME, texts))
+        })
         .collect();
-    let lifts = jobs::all(what, threads, &jobs, |(stream, first, texts)| {
+    let lifts = jobs::all(&format!("search, {what}"), threads, &jobs, |(stream, first, texts)| {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let played = rival.play(stream, &texts)?;
         let lifts = played.iter().enumerate().map(|(at, played)| {

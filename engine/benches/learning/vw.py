@@ -46,7 +46,7 @@ def run(folder, stream, setting, number):
     visitors = np.fromfile(folder / "visitors.u32", np.uint32).tolist()
     answers = np.fromfile(folder / "answers.u8", np.uint8).reshape(decisions, offers).tolist()
     chance = np.random.default_rng(stream["seed"])
-    workspace = vowpalwabbit.Workspace(f"--cb_explore_adf --quiet -b 20 --random_seed {stream['seed'] + 1} {setting}")
+    workspace = vowpalwabbit.Workspace(f"--cb_explore_adf --quiet -b 18 --random_seed {stream['seed'] + 1} {setting}")
     offer_texts = [offer_text(offer, group) for offer, group in enumerate(stream["groups"])]
     parsed_offers = [workspace.example(text) for text in offer_texts]
     parsed_visitors = {row: workspace.example(visitor_text(bins[row])) for row in sorted(set(visitors))}
