@@ -194,10 +194,9 @@ impl Plan<'_> {
             }
             Learner::VowpalWabbit => {
                 let rival = self.rival.as_ref().ok_or("there is no Vowpal Wabbit")?;
-                for played in rival.play(&stream, &[&self.setting])? {
-                    let choices = played.choices.iter().enumerate();
-                    choices.for_each(|(decision, offer)| meter.chose(&stream, decision, usize::from(*offer)));
-                }
+                let played = rival.play_one(&stream, &self.setting)?;
+                let choices = played.choices.iter().enumerate();
+                choices.for_each(|(decision, offer)| meter.chose(&stream, decision, usize::from(*offer)));
                 meter.lifts()
             }
             Learner::WithoutContext => vec![lift::without_context(&stream)],
@@ -234,8 +233,8 @@ impl Plan<'_> {
         let seed = self.seeds.first().copied().unwrap_or(1);
         let stream = Stream::new(self.table, Family::Additive, Course::Stationary, seed, decisions);
         let ours = engine::run(&stream, &self.changes, |_| {})?;
-        let played = self.rival.as_ref().map(|rival| rival.play(&stream, &[&self.setting])).transpose()?;
-        Ok(Speed { decisions, ours, rival: played.and_then(|played| Some(played.first()?.times)) })
+        let played = self.rival.as_ref().map(|rival| rival.play_one(&stream, &self.setting)).transpose()?;
+        Ok(Speed { decisions, ours, rival: played.map(|played| played.times) })
     }
 }
 

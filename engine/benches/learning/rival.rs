@@ -28,6 +28,15 @@ pub(crate) struct Played {
     pub(crate) times: Times,
 }
 
+/// What `vw.py` says of a setting.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Played(Times),
+    /// Not every estimator goes with every exploration.
+    Refused(String),
+}
+
 /// How long it took.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Times {
@@ -38,8 +47,14 @@ pub(crate) struct Times {
 }
 
 impl Rival {
-    /// Runs settings over a stream, one after the other.
-    pub(crate) fn play(&self, stream: &Stream<'_>, settings: &[&str]) -> Result<Vec<Played>, String> {
+    /// Runs a setting over a stream.
+    pub(crate) fn play_one(&self, stream: &Stream<'_>, setting: &str) -> Result<Played, String> {
+        let mut played = self.play(stream, &[setting])?;
+        played.pop().unwrap_or_else(|| Err("nothing was played".to_owned()))
+    }
+
+    /// Runs settings over a stream, one after the other. The inner error is a setting that was refused.
+    pub(crate) fn play(&self, stream: &Stream<'_>, settings: &[&str]) -> Result<Vec<Result<Played, String>>, String> {
         static FOLDERS: AtomicUsize = AtomicUsize::new(0);
         let name = format!("portico-bench-{}-{}", std::process::id(), FOLDERS.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
@@ -50,7 +65,12 @@ impl Rival {
         Ok(played)
     }
 
-    fn play_in(&self, folder: &Path, stream: &Stream<'_>, settings: &[&str]) -> Result<Vec<Played>, String> {
+    fn play_in(
+        &self,
+        folder: &Path,
+        stream: &Stream<'_>,
+        settings: &[&str],
+    ) -> Result<Vec<Result<Played, String>>, String> {
         write(folder, stream, settings).map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
         let output = Command::new(&self.python)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/learning/vw.py"))
@@ -65,15 +85,17 @@ impl Rival {
             return Err(format!("vw.py ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
         }
         let text = String::from_utf8_lossy(&output.stdout);
-        let times = text.lines().map(|line| serde_json::from_str::<Times>(line).map_err(|error| error.to_string()));
-        let times: Vec<Times> = times.collect::<Result<_, _>>()?;
-        if times.len() != settings.len() {
-            return Err(format!("vw.py has run {} of {} settings", times.len(), settings.len()));
+        let said = text.lines().map(|line| serde_json::from_str::<Said>(line).map_err(|error| error.to_string()));
+        let said: Vec<Said> = said.collect::<Result<_, _>>()?;
+        if said.len() != settings.len() {
+            return Err(format!("vw.py has run {} of {} settings", said.len(), settings.len()));
         }
-        let played = times.into_iter().enumerate().map(|(number, times)| {
-            let choices =
-                std::fs::read(folder.join(format!("choices-{number}.u8"))).map_err(|error| error.to_string())?;
-            Ok(Played { choices, times })
+        let played = said.into_iter().enumerate().map(|(number, said)| match said {
+            Said::Refused(reason) => Ok(Err(reason)),
+            Said::Played(times) => {
+                let choices = std::fs::read(folder.join(format!("choices-{number}.u8")));
+                choices.map(|choices| Ok(Played { choices, times })).map_err(|error| error.to_string())
+            }
         });
         played.collect()
     }

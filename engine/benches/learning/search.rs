@@ -28,23 +28,23 @@ const EXPLORATIONS: [&str; 20] = [
     "--epsilon 0",
     "--epsilon 0.02",
     "--epsilon 0.1",
-    "--squarecb --gamma_scale 3",
     "--squarecb --gamma_scale 10",
     "--squarecb --gamma_scale 30",
     "--squarecb --gamma_scale 100",
+    "--squarecb --gamma_scale 300",
     "--squarecb --gamma_scale 1000",
+    "--squarecb --gamma_scale 3000",
     "--cover 3 --psi 0.01",
-    "--cover 5",
     "--cover 10 --psi 0.1",
     "--bag 5",
     "--bag 10",
     "--bag 10 --greedify",
-    "--regcb --mellowness 0.1",
-    "--regcbopt --mellowness 0.1",
-    "--regcbopt --mellowness 0.01",
-    "--softmax --lambda 20",
+    "--regcb --mellowness 0.1 --cb_min_cost -1 --cb_max_cost 0",
+    "--regcbopt --mellowness 0.1 --cb_min_cost -1 --cb_max_cost 0",
+    "--regcbopt --mellowness 0.01 --cb_min_cost -1 --cb_max_cost 0",
     "--softmax --lambda 60",
     "--softmax --lambda 200",
+    "--softmax --lambda 1000",
 ];
 const RATE: f64 = 0.1;
 const OTHER_RATES: [f64; 2] = [0.03, 0.4];
@@ -137,6 +137,8 @@ fn play(
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let played = rival.play(stream, &texts)?;
         let lifts = played.iter().enumerate().map(|(at, played)| {
+            // A refused setting is the worst.
+            let Ok(played) = played else { return (first + at, f64::NEG_INFINITY) };
             let mut meter = Meter::new(std::slice::from_ref(&range));
             played.choices.iter().enumerate().for_each(|(decision, offer)| {
                 meter.chose(stream, decision, usize::from(*offer));

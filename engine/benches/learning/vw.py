@@ -4,7 +4,8 @@
 
 The folder holds `stream.json` (sizes, groups, lag, settings), `bins.u8` (rows x attributes), `visitors.u32` (a row for
 each decision) and `answers.u8` (decisions x offers: 1 where showing that offer would be answered). For each setting the
-chosen offers are written to `choices-N.u8`, and one line of JSON with the times is printed.
+chosen offers are written to `choices-N.u8`, and one line of JSON is printed: `played` with the times, or `refused` with
+the reason why Vowpal Wabbit does not take the setting.
 
 Examples are parsed once and used again, which is several times faster than parsing text for each decision: the shared
 example of a visitor, and one example for each offer. `parsing_per_second` in the output is the way without that.
@@ -46,7 +47,11 @@ def run(folder, stream, setting, number):
     visitors = np.fromfile(folder / "visitors.u32", np.uint32).tolist()
     answers = np.fromfile(folder / "answers.u8", np.uint8).reshape(decisions, offers).tolist()
     chance = np.random.default_rng(stream["seed"])
-    workspace = vowpalwabbit.Workspace(f"--cb_explore_adf --quiet -b 18 --random_seed {stream['seed'] + 1} {setting}")
+    try:
+        workspace = vowpalwabbit.Workspace(f"--cb_explore_adf --quiet -b 18 --random_seed {stream['seed'] + 1} {setting}")
+    except RuntimeError as refusal:
+        print(json.dumps({"refused": str(refusal)}), flush=True)
+        return
     offer_texts = [offer_text(offer, group) for offer, group in enumerate(stream["groups"])]
     parsed_offers = [workspace.example(text) for text in offer_texts]
     parsed_visitors = {row: workspace.example(visitor_text(bins[row])) for row in sorted(set(visitors))}
@@ -73,7 +78,8 @@ def run(folder, stream, setting, number):
         choose(workspace, [visitor_text(bins[visitors[at]]), *offer_texts], 0.5)
     parsing = min(TEXT_DECISIONS, decisions) / (time.perf_counter() - started)
     (folder / f"choices-{number}.u8").write_bytes(bytes(choices))
-    print(json.dumps({"deciding_s": deciding, "learning_s": learning, "parsing_per_second": parsing}), flush=True)
+    times = {"deciding_s": deciding, "learning_s": learning, "parsing_per_second": parsing}
+    print(json.dumps({"played": times}), flush=True)
 
 
 def main():
