@@ -11,7 +11,7 @@ use crate::stream::{LAG, Stream};
 use crate::world::{OFFERS, group_of};
 
 /// The best setting that [`crate::search`] has found.
-pub(crate) const BEST: &str = "--squarecb -q UA -l 0.1";
+pub(crate) const BEST: &str = "--squarecb --gamma_scale 3000 -q UA -l 0.1";
 
 /// How to run it.
 #[derive(Debug)]
