@@ -330,10 +330,38 @@ pub struct Model {
     pub half_life_days: Option<f64>,
     /// Width of the sampling: 0 is greedy, 1 is full Thompson sampling.
     pub exploration: f64,
+    /// What is believed of weights before any answer.
+    pub priors: Priors,
+}
+
+/// How far weights may stand from the level above before anything is known, as precisions (1 / variance of the logit).
+/// The defaults come from the learning benchmark; a site needs other ones only if its world is very different.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Priors {
+    /// A fact's effect on all offers.
+    pub site: f64,
+    /// A fact's effect on a group's offers.
+    pub group: f64,
+    /// A fact's effect on one offer.
+    pub offer: f64,
+    /// A fact's effect on an offer on one channel: it has to bring evidence to differ from the others.
+    pub channel: f64,
+    /// The always-on weight of a level: base rates differ more than the effects of single facts.
+    pub bias: f64,
+    /// Factor on all of them at later stages, which see few answers: a narrow prior keeps their sampling noise from drowning
+    /// the rest.
+    pub later_stage: f64,
+}
+
+impl Default for Priors {
+    fn default() -> Self {
+        Self { site: 8.0, group: 8.0, offer: 6.0, channel: 16.0, bias: 1.5, later_stage: 4.0 }
+    }
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self { half_life_days: Some(30.0), exploration: 0.25 }
+        Self { half_life_days: Some(30.0), exploration: 0.25, priors: Priors::default() }
     }
 }

@@ -75,7 +75,7 @@ fn stages(run: &Run<'_>, at: usize, offer: &OfferPolicy) -> Vec<StageTrace> {
 /// What the offer's and its group's weights say about a click, against the site's average answer.
 fn drivers(run: &Run<'_>, offer: &OfferPolicy, met: &[(&str, usize)]) -> Vec<Driver> {
     let model = run.predictor.model();
-    let blocks = [Block::offer(offer, 0), Block::group(run.policy, offer.group, 0)];
+    let blocks = [Block::offer(&run.policy.model.priors, offer, 0), Block::group(run.policy, offer.group, 0)];
     let rows = blocks.map(|block| model.row(block));
     let weight = |place: usize| rows.iter().flatten().map(|row| row.mean(place)).sum::<f64>();
     let mut strongest: Vec<(&str, f64)> =

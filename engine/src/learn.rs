@@ -236,12 +236,12 @@ impl Learner {
         let own = places.get(..facts).unwrap_or_default();
         let mut blocks: Vec<(Block, &[usize])> = vec![
             // A good position is not a good offer: examination is taught at the site's level only.
-            (Block::site(stage), &places),
+            (Block::site(&policy.model.priors, stage), &places),
             (Block::group(policy, offer.group, stage), own),
-            (Block::offer(offer, stage), own),
+            (Block::offer(&policy.model.priors, offer, stage), own),
         ];
         if policy.departing_channels().any(|channel| channel == example.channel) {
-            blocks.push((Block::channel(offer, example.channel, stage), own));
+            blocks.push((Block::channel(&policy.model.priors, offer, example.channel, stage), own));
         }
         self.model.update(offer.offset(stage, of), &blocks, y, w);
     }

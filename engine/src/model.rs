@@ -14,6 +14,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::Priors;
 use crate::features::Feature;
 use crate::policy::{OfferPolicy, Policy};
 
@@ -26,17 +27,6 @@ const SHARED_FEATURES: usize = 64;
 pub(crate) const MOST_BLOCKS: usize = 10_000;
 /// Evidence below this is noise of `f32` and is dropped.
 const LEAST_EVIDENCE: f32 = 1e-6;
-
-/// How far a weight may stand from its parent level before anything is known, as a precision (1/variance).
-const SITE_PRECISION: f64 = 8.0;
-const GROUP_PRECISION: f64 = 8.0;
-const OFFER_PRECISION: f64 = 6.0;
-/// A channel is mostly like the others: it has to bring evidence to differ.
-const CHANNEL_PRECISION: f64 = 16.0;
-/// The always-on weight of a level: base rates differ more than the effects of single facts.
-const BIAS_PRECISION: f64 = 1.5;
-/// Later stages see few answers: a narrow prior keeps their sampling noise from drowning the rest.
-const LATER_STAGE_FACTOR: f64 = 4.0;
 
 /// The weights of one site.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -117,38 +107,39 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) fn site(stage: usize) -> Self {
-        Self::new(0, stage, SITE_PRECISION)
+    pub(crate) fn site(priors: &Priors, stage: usize) -> Self {
+        Self::new(priors, 0, stage, priors.site)
     }
 
     pub(crate) fn group(policy: &Policy, group: usize, stage: usize) -> Self {
-        Self::new(policy.groups.get(group).map_or(1, |group| group.key), stage, GROUP_PRECISION)
+        let key = policy.groups.get(group).map_or(1, |group| group.key);
+        Self::new(&policy.model.priors, key, stage, policy.model.priors.group)
     }
 
-    pub(crate) fn offer(offer: &OfferPolicy, stage: usize) -> Self {
-        Self::new(offer.key, stage, OFFER_PRECISION)
+    pub(crate) fn offer(priors: &Priors, offer: &OfferPolicy, stage: usize) -> Self {
+        Self::new(priors, offer.key, stage, priors.offer)
     }
 
     /// Any group's block, where only its prior matters.
-    pub(crate) fn any_group(stage: usize) -> Self {
-        Self::new(1, stage, GROUP_PRECISION)
+    pub(crate) fn any_group(priors: &Priors, stage: usize) -> Self {
+        Self::new(priors, 1, stage, priors.group)
     }
 
     /// Any offer's block, where only its prior matters.
-    pub(crate) fn any_offer(stage: usize) -> Self {
-        Self::new(1, stage, OFFER_PRECISION)
+    pub(crate) fn any_offer(priors: &Priors, stage: usize) -> Self {
+        Self::new(priors, 1, stage, priors.offer)
     }
 
     /// An offer's departure on a channel; `channel` is the channel's name hash.
-    pub(crate) fn channel(offer: &OfferPolicy, channel: u64, stage: usize) -> Self {
-        let block = Self::new(offer.key ^ mix(channel), stage, CHANNEL_PRECISION);
-        Self { bias_precision: BIAS_PRECISION * 4.0, ..block }
+    pub(crate) fn channel(priors: &Priors, offer: &OfferPolicy, channel: u64, stage: usize) -> Self {
+        let block = Self::new(priors, offer.key ^ mix(channel), stage, priors.channel);
+        Self { bias_precision: block.bias_precision * 4.0, ..block }
     }
 
-    fn new(key: u64, stage: usize, precision: f64) -> Self {
-        let narrow = if stage == 0 { 1.0 } else { LATER_STAGE_FACTOR };
+    fn new(priors: &Priors, key: u64, stage: usize, precision: f64) -> Self {
+        let narrow = if stage == 0 { 1.0 } else { priors.later_stage };
         let key = mix(key ^ mix(stage as u64 + 1));
-        Self { key, stage: stage as u8, precision: precision * narrow, bias_precision: BIAS_PRECISION * narrow }
+        Self { key, stage: stage as u8, precision: precision * narrow, bias_precision: priors.bias * narrow }
     }
 
     /// The prior's precision at a place.

@@ -176,6 +176,20 @@ impl Policy {
                 errors.add(format!("/contact/{index}/most"), &format!("a number from 1 to {}", Seen::MOST));
             }
         }
+        let priors = model.priors;
+        let precisions = [
+            ("site", priors.site),
+            ("group", priors.group),
+            ("offer", priors.offer),
+            ("channel", priors.channel),
+            ("bias", priors.bias),
+            ("later_stage", priors.later_stage),
+        ];
+        for (name, precision) in precisions {
+            if !(0.01..=1e6).contains(&precision) {
+                errors.add(format!("/model/priors/{name}"), "a precision is between 0.01 and 1,000,000");
+            }
+        }
         let by_id = offers.iter().enumerate().map(|(index, offer)| (offer.id.clone(), index)).collect();
         let attributes = config.attributes.clone();
         let policy = Self {

@@ -51,8 +51,12 @@ impl Predictor {
         let common = (0..policy.stages.len()).map(|stage| Sheet::common(policy, &model, stage)).collect::<Vec<_>>();
         let mut channels = BTreeMap::new();
         for channel in policy.departing_channels() {
-            let taught =
-                |stage| policy.offers.iter().any(|offer| model.row(Block::channel(offer, channel, stage)).is_some());
+            let taught = |stage| {
+                policy
+                    .offers
+                    .iter()
+                    .any(|offer| model.row(Block::channel(&policy.model.priors, offer, channel, stage)).is_some())
+            };
             if (0..policy.stages.len()).any(taught) {
                 let depart = |(stage, sheet): (usize, &Sheet)| sheet.departing(policy, &model, channel, stage);
                 channels.insert(channel, common.iter().enumerate().map(depart).collect());
@@ -77,11 +81,14 @@ impl Predictor {
 impl Sheet {
     fn common(policy: &Policy, model: &Model, stage: usize) -> Self {
         let (offers, places) = (policy.offers.len(), model.places());
-        let site = Taught::new(model, Block::site(stage));
+        let site = Taught::new(model, Block::site(&policy.model.priors, stage));
         let group = |group| Taught::new(model, Block::group(policy, group, stage));
         let groups: Vec<Taught<'_>> = (0..policy.groups.len()).map(group).collect();
         // An offer without a group is broken and never eligible.
-        let own = policy.offers.iter().map(|offer| (offer.group, Taught::new(model, Block::offer(offer, stage))));
+        let own = policy
+            .offers
+            .iter()
+            .map(|offer| (offer.group, Taught::new(model, Block::offer(&policy.model.priors, offer, stage))));
         let own: Vec<(usize, Taught<'_>)> = own.collect();
         let (mut mean, mut variance) = (Vec::with_capacity(places * offers), Vec::with_capacity(places * offers));
         let mut above = vec![(0.0, 0.0); groups.len()];
@@ -98,7 +105,11 @@ impl Sheet {
                 variance.push(above.1 + offer.1);
             }
         }
-        let unmet = [Block::site(stage), Block::any_group(stage), Block::any_offer(stage)];
+        let unmet = [
+            Block::site(&policy.model.priors, stage),
+            Block::any_group(&policy.model.priors, stage),
+            Block::any_offer(&policy.model.priors, stage),
+        ];
         let unmet = unmet.iter().map(|block| (1.0 / block.prior(1)) as f32).sum();
         Self { offers, mean, variance, unmet }
     }
@@ -106,7 +117,7 @@ impl Sheet {
     /// The same with what a channel has been taught to differ.
     fn departing(&self, policy: &Policy, model: &Model, channel: u64, stage: usize) -> Self {
         let mut sheet = self.clone();
-        let taught = |offer| Taught::new(model, Block::channel(offer, channel, stage));
+        let taught = |offer| Taught::new(model, Block::channel(&policy.model.priors, offer, channel, stage));
         let departures: Vec<Taught<'_>> = policy.offers.iter().map(taught).collect();
         let width = self.offers.max(1);
         let rows = sheet.mean.chunks_mut(width).zip(sheet.variance.chunks_mut(width));

@@ -1,5 +1,6 @@
 //! The project's task runner, the same at a desk and in CI. `cargo xtask --help` lists the tasks.
 
+mod bench;
 mod build;
 mod check;
 mod command;
@@ -29,6 +30,11 @@ enum Task {
     Demo(demo::DemoArguments),
     /// Run every check and test.
     Test,
+    /// Measure, beside what others achieve in the same run.
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
     /// Install the tools that the other tasks need (they do it themselves; this is for doing it ahead).
     Setup {
         /// Also what only tests need: Chromium, its driver, cargo-deny.
@@ -70,6 +76,7 @@ fn run() -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Task::Bench { what } => bench::run(&places, &what)?,
         Task::Build { only } => build::run(&places, &setup::for_builds(&places)?, only)?,
     }
     Ok(ExitCode::SUCCESS)

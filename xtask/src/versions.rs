@@ -14,6 +14,12 @@ pub(crate) const CARGO_DENY: &str = "0.20.2";
 /// The oldest Node that the npm tools run on.
 pub(crate) const NODE_MAJOR_MIN: u32 = 20;
 
+/// The oldest Python 3 that the benchmarks' packages run on.
+pub(crate) const PYTHON_MINOR_MIN: u32 = 11;
+
+/// What benchmarks need from PyPI: the learner they compare with, and a reader of R's data files.
+pub(crate) const BENCH_PYTHON_PACKAGES: [&str; 3] = ["vowpalwabbit==9.11.2", "numpy==2.4.6", "rdata==1.1.0"];
+
 /// The target of everything that runs in a browser or in workerd.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 

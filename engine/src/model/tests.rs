@@ -8,7 +8,7 @@ fn taught(answers: &[(u32, bool)]) -> Model {
     for (feature, yes) in answers {
         let features = [bias(), *feature];
         let places = model.place_all(&features);
-        model.update(-3.0, &[(Block::site(0), &places)], f64::from(u8::from(*yes)), 1.0);
+        model.update(-3.0, &[(Block::site(&Priors::default(), 0), &places)], f64::from(u8::from(*yes)), 1.0);
     }
     model
 }
@@ -16,9 +16,9 @@ fn taught(answers: &[(u32, bool)]) -> Model {
 #[test]
 fn answers_move_the_belief_towards_them_and_narrow_it() {
     let features = [bias(), 5];
-    let prior = Model::default().belief(Block::site(0), &features);
-    let yes = taught(&[(5, true); 50]).belief(Block::site(0), &features);
-    let no = taught(&[(5, false); 50]).belief(Block::site(0), &features);
+    let prior = Model::default().belief(Block::site(&Priors::default(), 0), &features);
+    let yes = taught(&[(5, true); 50]).belief(Block::site(&Priors::default(), 0), &features);
+    let no = taught(&[(5, false); 50]).belief(Block::site(&Priors::default(), 0), &features);
     assert!(yes.mean > prior.mean && no.mean < prior.mean);
     assert!(yes.variance < prior.variance && no.variance < prior.variance);
 }
@@ -26,7 +26,7 @@ fn answers_move_the_belief_towards_them_and_narrow_it() {
 #[test]
 fn a_rate_is_found() {
     let answers: Vec<_> = (0..4000).map(|at| (5, at % 10 == 0)).collect();
-    let belief = taught(&answers).belief(Block::site(0), &[bias(), 5]);
+    let belief = taught(&answers).belief(Block::site(&Priors::default(), 0), &[bias(), 5]);
     let rate = sigmoid(belief.mean - 3.0);
     assert!((rate - 0.1).abs() < 0.02, "{rate}");
 }
@@ -36,7 +36,7 @@ fn taking_back_a_negative_undoes_it() {
     let mut model = taught(&[(5, true), (5, false), (6, true)]);
     let before = model.clone();
     let places = model.place_all(&[bias(), 5]);
-    let blocks: [(Block, &[usize]); 1] = [(Block::site(0), &places)];
+    let blocks: [(Block, &[usize]); 1] = [(Block::site(&Priors::default(), 0), &places)];
     model.update(-3.0, &blocks, 0.0, 1.0);
     model.update(-3.0, &blocks, 0.0, -1.0);
     let (now, then) = (model.belief(blocks[0].0, &[bias(), 5]), before.belief(blocks[0].0, &[bias(), 5]));
@@ -46,9 +46,9 @@ fn taking_back_a_negative_undoes_it() {
 #[test]
 fn faded_evidence_widens_the_belief() {
     let mut model = taught(&[(5, true); 50]);
-    let before = model.belief(Block::site(0), &[bias(), 5]);
+    let before = model.belief(Block::site(&Priors::default(), 0), &[bias(), 5]);
     model.fade(0, 0.5);
-    assert!(model.belief(Block::site(0), &[bias(), 5]).variance > before.variance);
+    assert!(model.belief(Block::site(&Priors::default(), 0), &[bias(), 5]).variance > before.variance);
     model.fade(0, 1e-9);
     assert!(model.blocks.is_empty());
 }
@@ -73,7 +73,7 @@ proptest! {
         let mut model = Model::default();
         for (feature, y, w) in answers {
             let places = model.place_all(&[bias(), feature]);
-            model.update(-3.0, &[(Block::site(0), &places)], f64::from(y), w);
+            model.update(-3.0, &[(Block::site(&Priors::default(), 0), &places)], f64::from(y), w);
         }
         prop_assert!(Model::decode(&model.encode()).is_ok());
     }

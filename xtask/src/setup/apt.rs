@@ -1,8 +1,8 @@
 //! Debian packages: what is installed, and installing what is missing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::command::{command, output, which};
 use crate::step::Step;
@@ -44,6 +44,25 @@ pub(crate) fn install<'a>(step: &Step, packages: &[&'a str]) -> Result<Vec<&'a s
     step.slow(&format!("apt-get install {}", missing.join(" ")));
     step.run(apt_get(root).args(["install", "--yes", "--no-install-recommends"]).args(&missing), &by_hand)?;
     Ok(missing)
+}
+
+/// Downloads a package into a folder without installing it, and returns its path.
+pub(crate) fn download(step: &Step, package: &str, folder: &Path) -> Result<PathBuf> {
+    if !offered(package)
+        && let Some(root) = root_prefix()
+    {
+        step.slow("apt-get update");
+        step.run(apt_get(root).arg("update"), "Check the network and /etc/apt/sources.list.")?;
+    }
+    step.run(
+        command("apt-get").args(["--quiet", "download", package]).current_dir(folder),
+        "Is the package in /etc/apt/sources.list? `apt-get update` may be needed.",
+    )?;
+    let files = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    files
+        .filter_map(|file| Some(file.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .with_context(|| format!("apt has downloaded {package}, but not into {}", folder.display()))
 }
 
 /// The words before `apt-get` that give it root rights, if any way works without asking for a password.

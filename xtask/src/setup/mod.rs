@@ -8,6 +8,7 @@ mod apt;
 mod browser;
 mod cargo_tools;
 mod npm;
+mod python;
 mod turn;
 mod wasm_target;
 
@@ -37,6 +38,12 @@ pub(crate) struct TestTools {
     pub(crate) wasm_clippy: WasmClippy,
 }
 
+/// What benchmarks of the learner need: a Python with Vowpal Wabbit, and the visitors where they can be had.
+pub(crate) struct LearningTools {
+    pub(crate) python: PathBuf,
+    pub(crate) covariates: Option<PathBuf>,
+}
+
 /// Installs what builds need.
 pub(crate) fn for_builds(places: &Places) -> Result<BuildTools> {
     let npm = npm::install(places)?;
@@ -54,4 +61,11 @@ pub(crate) fn for_tests(places: &Places, build: &BuildTools) -> Result<TestTools
     let cargo_deny = cargo_tools::cargo_deny(places)?;
     cargo_tools::remove_leftovers(places)?;
     Ok(TestTools { cargo_deny, browser, wasm_clippy })
+}
+
+/// Installs what benchmarks of the learner need; it builds the engine alone, so nothing else is needed.
+pub(crate) fn for_learning(places: &Places) -> Result<LearningTools> {
+    let python = python::install(places)?;
+    let covariates = python::covariates(places, &python)?;
+    Ok(LearningTools { python, covariates })
 }

@@ -1,0 +1,282 @@
+//! What is run: each experiment's streams, and what is kept of each run.
+
+use std::iter::once;
+use std::ops::Range;
+
+use clap::ValueEnum;
+
+use crate::covariates::Table;
+use crate::engine::{self, Changes, Choice};
+use crate::jobs;
+use crate::lift::{self, Meter};
+use crate::rival::{Rival, Times};
+use crate::stream::{Course, LAG, Stream};
+use crate::world::{Family, OFFERS};
+
+/// Decisions after which the lift is reported.
+const MARKS: [usize; 3] = [10_000, 50_000, 200_000];
+/// Decisions of streams with a course of their own, unless the horizon is shorter.
+const COURSE_DECISIONS: usize = 50_000;
+/// Half-life that is tried after an abrupt change, in decisions.
+pub(crate) const HALF_LIFE: f64 = 12_500.0;
+/// A/A worlds for each seed: a frequency of false claims needs more runs than a mean.
+pub(crate) const EQUAL_WORLDS: u64 = 4;
+pub(crate) const HOLD_OUT: f64 = 0.1;
+/// One-sided 5 % point of the normal distribution.
+const CLAIM: f64 = 1.645;
+
+/// What can be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Experiment {
+    /// Nothing changes; beside Vowpal Wabbit.
+    Stationary,
+    /// At half time everything is different.
+    Change,
+    /// Offers come at half time.
+    Arrivals,
+    /// Purchases long after clicks.
+    Delayed,
+    /// No offer is better than another.
+    Equal,
+    /// Decisions a second.
+    Speed,
+}
+
+impl Experiment {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Stationary, Self::Change, Self::Arrivals, Self::Delayed, Self::Equal, Self::Speed];
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) table: &'a Table,
+    pub(crate) families: Vec<Family>,
+    pub(crate) experiments: Vec<Experiment>,
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) horizon: usize,
+    pub(crate) threads: usize,
+    pub(crate) changes: Changes,
+    pub(crate) rival: Option<Rival>,
+    pub(crate) setting: String,
+}
+
+/// Who learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Learner {
+    Ours,
+    /// With the half-life of [`HALF_LIFE`].
+    OursForgetting,
+    VowpalWabbit,
+    /// The one offer that is best on average.
+    WithoutContext,
+}
+
+impl Learner {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::OursForgetting => "ours, forgetting",
+            Self::VowpalWabbit => "Vowpal Wabbit",
+            Self::WithoutContext => "best single offer",
+        }
+    }
+}
+
+/// One run of a learner over a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) family: Family,
+    pub(crate) course: Course,
+    pub(crate) seed: u64,
+    pub(crate) learner: Learner,
+    /// By what the experiment reports; see [`Plan::measured`].
+    pub(crate) lifts: Vec<f64>,
+}
+
+/// One run in a world where no offer is better than another, and what a comparison of its arms would claim.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Equal {
+    /// The model beats the hold-out, by one look at the end.
+    pub(crate) at_the_end: bool,
+    /// The same at any look, one after each refresh.
+    pub(crate) ever: bool,
+    /// The offer that the model shows the most beats its other offers, by one look at the end.
+    pub(crate) favourite: bool,
+    /// That offer's part of what the model shows.
+    pub(crate) favourite_share: f64,
+}
+
+/// Decisions a second on one thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Speed {
+    pub(crate) decisions: usize,
+    pub(crate) ours: engine::Took,
+    pub(crate) rival: Option<Times>,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Results {
+    pub(crate) runs: Vec<Run>,
+    pub(crate) equal: Vec<Equal>,
+    pub(crate) speed: Option<Speed>,
+}
+
+#[derive(Debug)]
+struct Job {
+    family: Family,
+    course: Course,
+    seed: u64,
+    learner: Learner,
+}
+
+impl Plan<'_> {
+    /// The marks up to the horizon; the horizon itself where it is none of them.
+    pub(crate) fn marks(&self) -> Vec<usize> {
+        let mut marks: Vec<usize> = MARKS.into_iter().filter(|mark| *mark <= self.horizon).collect();
+        if marks.last() != Some(&self.horizon) {
+            marks.push(self.horizon);
+        }
+        marks
+    }
+
+    /// Decisions of a stream of this course.
+    pub(crate) fn decisions(&self, course: Course) -> usize {
+        if course == Course::Stationary { self.horizon } else { self.horizon.min(COURSE_DECISIONS) }
+    }
+
+    /// The ranges of decisions whose lift is kept.
+    fn measured(&self, course: Course) -> Vec<Range<usize>> {
+        let end = self.decisions(course);
+        match course {
+            Course::Stationary => lift::ranges(&self.marks()),
+            Course::Change => once(end - end / 4..end).collect(),
+            Course::Arrivals => once(end / 2..end / 2 + end / 10).collect(),
+            _ => lift::ranges(&[end]),
+        }
+    }
+
+    fn jobs(&self) -> Vec<Job> {
+        use Learner::{Ours, OursForgetting, VowpalWabbit, WithoutContext};
+        let mut kinds: Vec<(Course, Learner)> = Vec::new();
+        for experiment in &self.experiments {
+            match experiment {
+                Experiment::Stationary => {
+                    kinds.extend([(Course::Stationary, WithoutContext), (Course::Stationary, Ours)]);
+                    kinds.extend(self.rival.is_some().then_some((Course::Stationary, VowpalWabbit)));
+                }
+                Experiment::Change => kinds.extend([(Course::Change, Ours), (Course::Change, OursForgetting)]),
+                Experiment::Arrivals => kinds.push((Course::Arrivals, Ours)),
+                Experiment::Delayed => kinds.extend(
+                    [Course::Delayed, Course::DelayedKnownAtOnce, Course::DelayedAsOneStage]
+                        .map(|course| (course, Ours)),
+                ),
+                Experiment::Equal | Experiment::Speed => {}
+            }
+        }
+        let jobs = kinds.into_iter().flat_map(|(course, learner)| {
+            let seeds = self.seeds.iter().flat_map(|seed| self.families.iter().map(|family| (*seed, *family)));
+            seeds.map(move |(seed, family)| Job { family, course, seed, learner })
+        });
+        jobs.collect()
+    }
+
+    fn play(&self, job: &Job) -> Result<Run, String> {
+        let Job { family, course, seed, learner } = *job;
+        let stream = Stream::new(self.table, family, course, seed, self.decisions(course));
+        let mut meter = Meter::new(&self.measured(course));
+        let lifts = match learner {
+            Learner::Ours | Learner::OursForgetting => {
+                let changes = self.changes.with_half_life((learner == Learner::OursForgetting).then_some(HALF_LIFE));
+                engine::run(&stream, &changes, |choice| meter.chose(&stream, choice.decision, choice.offer))?;
+                meter.lifts()
+            }
+            Learner::VowpalWabbit => {
+                let rival = self.rival.as_ref().ok_or("there is no Vowpal Wabbit")?;
+                let played = rival.play_one(&stream, &self.setting)?;
+                let choices = played.choices.iter().enumerate();
+                choices.for_each(|(decision, offer)| meter.chose(&stream, decision, usize::from(*offer)));
+                meter.lifts()
+            }
+            Learner::WithoutContext => vec![lift::without_context(&stream)],
+        };
+        Ok(Run { family, course, seed, learner, lifts })
+    }
+
+    fn play_equal(&self, seed: u64) -> Result<Equal, String> {
+        let stream = Stream::new(self.table, Family::Additive, Course::Equal, seed, self.decisions(Course::Equal));
+        let changes = self.changes.with_half_life(None).with_hold_out(HOLD_OUT);
+        let mut model = [Rate::default(); OFFERS];
+        let mut hold_out = Rate::default();
+        let mut ever = false;
+        engine::run(&stream, &changes, |choice: Choice| {
+            if choice.by_model { &mut model[choice.offer] } else { &mut hold_out }.count(choice.answered);
+            if (choice.decision + 1).is_multiple_of(LAG) {
+                ever |= Rate::sum(&model).beats(hold_out);
+            }
+        })?;
+        let all = Rate::sum(&model);
+        let favourite =
+            model.iter().copied().max_by(|left, right| left.shown.total_cmp(&right.shown)).unwrap_or_default();
+        let others = Rate { shown: all.shown - favourite.shown, answered: all.answered - favourite.answered };
+        Ok(Equal {
+            at_the_end: all.beats(hold_out),
+            ever,
+            favourite: favourite.beats(others),
+            favourite_share: favourite.shown / all.shown,
+        })
+    }
+
+    fn time(&self) -> Result<Speed, String> {
+        let decisions = self.horizon.min(20_000);
+        let seed = self.seeds.first().copied().unwrap_or(1);
+        let stream = Stream::new(self.table, Family::Additive, Course::Stationary, seed, decisions);
+        let ours = engine::run(&stream, &self.changes, |_| {})?;
+        let played = self.rival.as_ref().map(|rival| rival.play_one(&stream, &self.setting)).transpose()?;
+        Ok(Speed { decisions, ours, rival: played.map(|played| played.times) })
+    }
+}
+
+/// Answers among showings.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rate {
+    shown: f64,
+    answered: f64,
+}
+
+impl Rate {
+    fn count(&mut self, answered: bool) {
+        self.shown += 1.0;
+        self.answered += f64::from(u8::from(answered));
+    }
+
+    fn sum(rates: &[Self]) -> Self {
+        rates.iter().fold(Self::default(), |sum, rate| Self {
+            shown: sum.shown + rate.shown,
+            answered: sum.answered + rate.answered,
+        })
+    }
+
+    /// Whether a two-proportion z-test at 5 %, one-sided, says so.
+    fn beats(self, other: Self) -> bool {
+        let pooled = (self.answered + other.answered) / (self.shown + other.shown);
+        let error = (pooled * (1.0 - pooled) * (1.0 / self.shown + 1.0 / other.shown)).sqrt();
+        self.answered / self.shown - other.answered / other.shown > CLAIM * error
+    }
+}
+
+/// Runs the plan.
+pub(crate) fn run(plan: &Plan<'_>) -> Result<Results, String> {
+    let runs = jobs::all("learning", plan.threads, &plan.jobs(), |job| plan.play(job))?;
+    let mut results = Results { runs, ..Results::default() };
+    if plan.experiments.contains(&Experiment::Equal) {
+        let worlds: Vec<u64> =
+            plan.seeds.iter().flat_map(|seed| (0..EQUAL_WORLDS).map(move |at| seed * EQUAL_WORLDS + at)).collect();
+        results.equal = jobs::all("A/A worlds", plan.threads, &worlds, |seed| plan.play_equal(*seed))?;
+    }
+    if plan.experiments.contains(&Experiment::Speed) {
+        results.speed = jobs::all("speed", 1, &[()], |()| plan.time())?.pop();
+    }
+    Ok(results)
+}

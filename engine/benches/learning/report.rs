@@ -1,0 +1,231 @@
+//! The results as Markdown tables, and run by run as CSV.
+
+use crate::engine::DECISION_MS;
+use crate::experiments::{EQUAL_WORLDS, Equal, HALF_LIFE, HOLD_OUT, Learner, Plan, Results, Speed};
+use crate::lift::Estimate;
+use crate::stream::{Course, LAG};
+use crate::world::{BASE_RATE, Family, GROUPS, OFFERS};
+
+/// All tables.
+pub(crate) fn text(plan: &Plan<'_>, results: &Results) -> String {
+    let mut text = format!(
+        "Visitors: {}. {OFFERS} offers in {GROUPS} groups, base rate {} %, learner behind by {LAG} decisions, a decision \
+         every {} s, {} seeds. Lift captured: (chosen − uniform) / (best − uniform) in true values; ± is one standard \
+         error over seeds; intervals are paired, by Student's t.\n",
+        plan.table.origin,
+        BASE_RATE * 100.0,
+        DECISION_MS as f64 / 1_000.0,
+        plan.seeds.len(),
+    );
+    let view = View { plan, results };
+    view.stationary(&mut text);
+    view.change(&mut text);
+    view.arrivals(&mut text);
+    view.delayed(&mut text);
+    if !results.equal.is_empty() {
+        equal(&mut text, &results.equal, plan.decisions(Course::Equal));
+    }
+    if let Some(speed) = &results.speed {
+        speeds(&mut text, speed);
+    }
+    text
+}
+
+/// A line for each run and each of its lifts.
+pub(crate) fn runs(results: &Results) -> String {
+    let mut text = "course,family,seed,learner,measure,lift\n".to_owned();
+    for run in &results.runs {
+        for (measure, lift) in run.lifts.iter().enumerate() {
+            let (family, learner) = (run.family.name(), run.learner.name().replace(", ", " "));
+            line(&mut text, &format!("{:?},{family},{},{learner},{measure},{lift:.5}", run.course, run.seed));
+        }
+    }
+    text
+}
+
+struct View<'a> {
+    plan: &'a Plan<'a>,
+    results: &'a Results,
+}
+
+impl View<'_> {
+    /// One lift by seed: of a family, or the mean of all families. Empty where it was not run.
+    fn lifts(&self, course: Course, learner: Learner, family: Option<Family>, measure: usize) -> Vec<f64> {
+        let of_seed = |seed: &u64| {
+            let lifts: Vec<f64> = self
+                .results
+                .runs
+                .iter()
+                .filter(|run| run.course == course && run.learner == learner && run.seed == *seed)
+                .filter(|run| family.is_none_or(|family| run.family == family))
+                .filter_map(|run| run.lifts.get(measure).copied())
+                .collect();
+            (!lifts.is_empty()).then(|| lifts.iter().sum::<f64>() / lifts.len() as f64)
+        };
+        self.plan.seeds.iter().filter_map(of_seed).collect()
+    }
+
+    fn families(&self) -> impl Iterator<Item = (&'static str, Option<Family>)> {
+        self.plan.families.iter().map(|family| (family.name(), Some(*family))).chain([("**mean**", None)])
+    }
+
+    fn stationary(&self, text: &mut String) {
+        let marks = self.plan.marks();
+        let lifts = |learner, family, measure| self.lifts(Course::Stationary, learner, family, measure);
+        if lifts(Learner::Ours, None, 0).is_empty() {
+            return;
+        }
+        if self.plan.rival.is_some() {
+            line(text, &format!("\nVowpal Wabbit: `--cb_explore_adf {}`.", self.plan.setting));
+        }
+        line(
+            text,
+            "\n| stationary | decisions | ours | Vowpal Wabbit | lead | 95 % | ours, all so far | Vowpal Wabbit, all so far | best single offer |",
+        );
+        line(text, "|---|---|---|---|---|---|---|---|---|");
+        for (at, mark) in marks.iter().enumerate() {
+            for (name, family) in self.families() {
+                let (last, so_far) = (at, marks.len() + at);
+                let ours = lifts(Learner::Ours, family, last);
+                let theirs = lifts(Learner::VowpalWabbit, family, last);
+                let (lead, interval) = lead(&ours, &theirs);
+                line(
+                    text,
+                    &format!(
+                        "| {name} | {mark} | {} | {} | {lead} | {interval} | {} | {} | {} |",
+                        estimate(&ours),
+                        estimate(&theirs),
+                        estimate(&lifts(Learner::Ours, family, so_far)),
+                        estimate(&lifts(Learner::VowpalWabbit, family, so_far)),
+                        estimate(&lifts(Learner::WithoutContext, family, 0)),
+                    ),
+                );
+            }
+        }
+    }
+
+    fn change(&self, text: &mut String) {
+        let lifts = |learner, family| self.lifts(Course::Change, learner, family, 0);
+        if lifts(Learner::Ours, None).is_empty() {
+            return;
+        }
+        let decisions = self.plan.decisions(Course::Change);
+        line(text, &format!("\nAbrupt change at half of {decisions} decisions, lift in the last quarter.\n"));
+        line(text, &format!("| change | never forgetting | half-life {HALF_LIFE} decisions | lead | 95 % |"));
+        line(text, "|---|---|---|---|---|");
+        for (name, family) in self.families() {
+            let (without, with) = (lifts(Learner::Ours, family), lifts(Learner::OursForgetting, family));
+            let (lead, interval) = lead(&with, &without);
+            line(text, &format!("| {name} | {} | {} | {lead} | {interval} |", estimate(&without), estimate(&with)));
+        }
+    }
+
+    fn arrivals(&self, text: &mut String) {
+        let lifts = |family| self.lifts(Course::Arrivals, Learner::Ours, family, 0);
+        if lifts(None).is_empty() {
+            return;
+        }
+        let decisions = self.plan.decisions(Course::Arrivals);
+        line(text, &format!("\nTwo offers of each group arrive at half of {decisions} decisions.\n"));
+        line(text, "| arrivals | lift in the tenth after |\n|---|---|");
+        for (name, family) in self.families() {
+            line(text, &format!("| {name} | {} |", estimate(&lifts(family))));
+        }
+    }
+
+    fn delayed(&self, text: &mut String) {
+        let lifts = |course, family, measure| self.lifts(course, Learner::Ours, family, measure);
+        if lifts(Course::Delayed, None, 0).is_empty() {
+            return;
+        }
+        let decisions = self.plan.decisions(Course::Delayed);
+        line(text, &format!("\nClicks soon and purchases late, {decisions} decisions; only a purchase has value.\n"));
+        line(
+            text,
+            "| delayed | last tenth | all so far | known at once | as one stage at once | ratio to known at once | ratio to one stage at once |",
+        );
+        line(text, "|---|---|---|---|---|---|---|");
+        for (name, family) in self.families() {
+            let delayed = lifts(Course::Delayed, family, 0);
+            let at_once = lifts(Course::DelayedKnownAtOnce, family, 0);
+            let one_stage = lifts(Course::DelayedAsOneStage, family, 0);
+            line(
+                text,
+                &format!(
+                    "| {name} | {} | {} | {} | {} | {} | {} |",
+                    estimate(&delayed),
+                    estimate(&lifts(Course::Delayed, family, 1)),
+                    estimate(&at_once),
+                    estimate(&one_stage),
+                    shown(Estimate::of_ratio(&delayed, &at_once)),
+                    shown(Estimate::of_ratio(&delayed, &one_stage)),
+                ),
+            );
+        }
+    }
+}
+
+fn equal(text: &mut String, runs: &[Equal], decisions: usize) {
+    let share = |of: fn(&Equal) -> bool| 100.0 * runs.iter().filter(|run| of(run)).count() as f64 / runs.len() as f64;
+    let favourites: Vec<f64> = runs.iter().map(|run| run.favourite_share).collect();
+    line(
+        text,
+        &format!(
+            "\nNo offer is better than another: {} runs ({EQUAL_WORLDS} for each seed) of {decisions} decisions, hold-out \
+             {} %. What a one-sided z-test at 5 % between arms would falsely claim:\n",
+            runs.len(),
+            HOLD_OUT * 100.0
+        ),
+    );
+    line(text, "| A/A | runs with a false claim |\n|---|---|");
+    line(
+        text,
+        &format!("| the model beats the hold-out, one look at the end | {:.0} % |", share(|run| run.at_the_end)),
+    );
+    line(text, &format!("| the same, a look after each {LAG} decisions | {:.0} % |", share(|run| run.ever)));
+    line(
+        text,
+        &format!("| the model's favourite beats its other offers, one look | {:.0} % |", share(|run| run.favourite)),
+    );
+    line(
+        text,
+        &format!("\nThe favourite gets {} of what the model shows; 1/{OFFERS} would be even.", estimate(&favourites)),
+    );
+}
+
+fn speeds(text: &mut String, speed: &Speed) {
+    let decisions = speed.decisions as f64;
+    let (deciding, learning) = (speed.ours.deciding.as_secs_f64(), speed.ours.learning.as_secs_f64());
+    line(text, "\n| decisions a second, one thread | deciding | deciding and learning |\n|---|---|---|");
+    let row = |deciding: f64, learning: f64| {
+        format!("{:.0} | {:.0} |", decisions / deciding, decisions / (deciding + learning))
+    };
+    line(text, &format!("| ours, from facts | {}", row(deciding, learning)));
+    if let Some(times) = speed.rival {
+        line(text, &format!("| Vowpal Wabbit, examples parsed before | {}", row(times.deciding_s, times.learning_s)));
+        line(text, &format!("| Vowpal Wabbit, from text | {:.0} | |", times.parsing_per_second));
+    }
+}
+
+/// The paired lead of the left over the right, and its interval.
+fn lead(left: &[f64], right: &[f64]) -> (String, String) {
+    if left.len() != right.len() || left.is_empty() {
+        return ("–".to_owned(), "–".to_owned());
+    }
+    let lead = Estimate::of(&left.iter().zip(right).map(|(left, right)| left - right).collect::<Vec<_>>());
+    let (low, high) = lead.interval();
+    (format!("{:+.3} ± {:.3}", lead.mean, lead.error), format!("{low:+.3} to {high:+.3}"))
+}
+
+fn estimate(values: &[f64]) -> String {
+    if values.is_empty() { "–".to_owned() } else { shown(Estimate::of(values)) }
+}
+
+fn shown(estimate: Estimate) -> String {
+    format!("{:.3} ± {:.3}", estimate.mean, estimate.error)
+}
+
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}

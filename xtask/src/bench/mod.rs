@@ -1,0 +1,26 @@
+//! `cargo xtask bench`: what is measured beside something else in the same run.
+//!
+//! Every benchmark prints Markdown on stdout. With `--write` it also goes into `docs/benchmarks.md`, between the
+//! markers of that benchmark, with the machine, the date and the command.
+
+mod learning;
+mod page;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::places::Places;
+
+/// What can be measured.
+#[derive(Subcommand)]
+pub(crate) enum What {
+    /// What the engine learns, beside Vowpal Wabbit, on simulated visitors.
+    Learning(learning::LearningArguments),
+}
+
+/// Measures.
+pub(crate) fn run(places: &Places, what: &What) -> Result<()> {
+    match what {
+        What::Learning(arguments) => learning::run(places, arguments),
+    }
+}
