@@ -112,6 +112,9 @@ async fn a_dismissed_offer_is_not_shown_again() -> Result<()> {
     let events = json!({ "site": "pk_demo", "visitor": first.at("/visitor"), "events": [event] });
     let receipt = world.post("/v1/events", &events).await?;
     assert_eq!((receipt.status, receipt.at("/accepted")), (202, &json!(1)), "{}", receipt.text);
+    // The answer may have been lost on its way: sent again, the report is a duplicate, and the token is renewed all the same.
+    let receipt = world.post("/v1/events", &events).await?;
+    assert_eq!((receipt.at("/accepted"), receipt.at("/duplicate")), (&json!(0), &json!(1)), "{}", receipt.text);
     question["visitor"] = receipt.at("/visitor").clone();
     let second = world.post("/v1/decide", &question).await?;
     let shown = |answer: &Answer| offers(answer.at("/placements/0")).cloned().collect::<Vec<_>>();

@@ -128,7 +128,8 @@ fn answers(snapshot: &Snapshot, rows: &[NewRow]) -> Vec<Option<(OfferRecord, Ste
     rows.iter().map(worth_it).collect()
 }
 
-/// Remembers answers that were new: with the customers' objects, or in the visitor's renewed token.
+/// Remembers answers: with the customers' objects, or in the visitor's renewed token. An impression only when it was new;
+/// a dismissal always, for the answer that renewed the token may have been lost.
 async fn remember(
     env: &Env,
     snapshot: &Snapshot,
@@ -141,8 +142,10 @@ async fn remember(
         snapshot.settings.keyring.open::<VisitorRecord>(Purpose::Visitor, &snapshot.site, token, now_ms).ok()
     });
     let mut by_customer: BTreeMap<Option<&str>, Answered> = BTreeMap::new();
-    for (record, step) in answers.iter().zip(stored).filter(|(_, new)| **new).filter_map(|(answer, _)| answer.as_ref())
-    {
+    for (answer, new) in answers.iter().zip(stored) {
+        let Some((record, step)) = answer.as_ref().filter(|(_, step)| *new || *step == Step::Dismissal) else {
+            continue;
+        };
         let theirs = anonymous.as_ref().is_some_and(|visitor| record.visitor == Some(visitor.id));
         if record.customer.is_none() && !theirs {
             continue;

@@ -35,9 +35,12 @@ struct Arguments {
     /// Two seeds and 20,000 decisions.
     #[arg(long)]
     quick: bool,
-    /// Seeds, counted from 1: each gives other worlds, visitors and answers.
+    /// Seeds: each gives other worlds, visitors and answers.
     #[arg(long, default_value_t = 8)]
-    seeds: u64,
+    seeds: usize,
+    /// The first seed: settings are tried on other seeds than those reported.
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
     /// Decisions of the stationary streams.
     #[arg(long, default_value_t = 50_000)]
     horizon: usize,
@@ -106,7 +109,7 @@ fn run(arguments: &Arguments) -> Result<String, String> {
         } else {
             arguments.experiments.clone()
         },
-        seeds: (1..=if arguments.quick { 2 } else { arguments.seeds }).collect(),
+        seeds: (arguments.first_seed..).take(if arguments.quick { 2 } else { arguments.seeds }).collect(),
         horizon: if arguments.quick { 20_000 } else { arguments.horizon },
         threads: arguments.threads,
         changes,
