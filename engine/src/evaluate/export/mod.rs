@@ -1,7 +1,7 @@
 //! The log in forms that others read. Pure: each function gives text, and the caller writes it where it belongs.
 //!
 //! - [`ndjson`]: our own, [`super::LogRow`] describes its fields; [`super::read_log`] reads it.
-//! - [`dsjson`]: Vowpal Wabbit's decision-service JSON, for `vw --dsjson --cb_explore_adf`.
+//! - [`dsjson()`]: Vowpal Wabbit's decision-service JSON, for `vw --dsjson --cb_explore_adf`.
 //! - [`OpenBandit`]: the columns of the Open Bandit Dataset, for the Open Bandit Pipeline.
 //!
 //! What is known of a visitor leaves only as hashed features, never in words.
