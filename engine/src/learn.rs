@@ -258,7 +258,7 @@ impl Learner {
             }
             let parts = now_ms.saturating_sub(*faded_to_ms) as f64 / half_life_ms;
             if parts >= FADE_STEP {
-                self.model.fade(stage, libm::exp2(-parts));
+                self.model.fade(&policy.model.priors, stage, libm::exp2(-parts));
                 *faded_to_ms = now_ms;
             }
         }

@@ -26,7 +26,7 @@ const SHARED_FEATURES: usize = 64;
 /// Rows at most: 1,000 offers and 40 groups at 2 stages on 4 channels fit. Blocks beyond it are not taught.
 pub(crate) const MOST_BLOCKS: usize = 10_000;
 /// Evidence below this is noise of `f32` and is dropped.
-const LEAST_EVIDENCE: f32 = 1e-6;
+const LEAST_EVIDENCE: f64 = 1e-6;
 
 /// The weights of one site.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,10 +44,36 @@ pub(crate) struct Cell {
     pub(crate) evidence: f32,
 }
 
+/// Where a block stands: what it adds to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Level {
+    #[default]
+    Site,
+    Group,
+    Offer,
+    Channel,
+}
+
+impl Level {
+    /// The prior's precision at a place of a row of this level and stage.
+    fn prior(self, priors: &Priors, stage: u8, place: usize) -> f64 {
+        let precision = match (self, place) {
+            (Self::Channel, 0) => priors.bias * 4.0,
+            (_, 0) => priors.bias,
+            (Self::Site, _) => priors.site,
+            (Self::Group, _) => priors.group,
+            (Self::Offer, _) => priors.offer,
+            (Self::Channel, _) => priors.channel,
+        };
+        if stage == 0 { precision } else { precision * priors.later_stage }
+    }
+}
+
 /// The weights of one block by feature place; places beyond its end are at their prior.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Row {
     pub(crate) stage: u8,
+    pub(crate) level: Level,
     pub(crate) cells: Vec<Cell>,
 }
 
@@ -102,49 +128,44 @@ pub(crate) struct Belief {
 pub(crate) struct Block {
     key: u64,
     stage: u8,
-    precision: f64,
-    bias_precision: f64,
+    level: Level,
+    /// Precisions of the bias and of every other place.
+    priors: [f64; 2],
 }
 
 impl Block {
     pub(crate) fn site(priors: &Priors, stage: usize) -> Self {
-        Self::new(priors, 0, stage, priors.site)
+        Self::new(priors, 0, Level::Site, stage)
     }
 
     pub(crate) fn group(policy: &Policy, group: usize, stage: usize) -> Self {
         let key = policy.groups.get(group).map_or(1, |group| group.key);
-        Self::new(&policy.model.priors, key, stage, policy.model.priors.group)
+        Self::new(&policy.model.priors, key, Level::Group, stage)
     }
 
     pub(crate) fn offer(priors: &Priors, offer: &OfferPolicy, stage: usize) -> Self {
-        Self::new(priors, offer.key, stage, priors.offer)
-    }
-
-    /// Any group's block, where only its prior matters.
-    pub(crate) fn any_group(priors: &Priors, stage: usize) -> Self {
-        Self::new(priors, 1, stage, priors.group)
-    }
-
-    /// Any offer's block, where only its prior matters.
-    pub(crate) fn any_offer(priors: &Priors, stage: usize) -> Self {
-        Self::new(priors, 1, stage, priors.offer)
+        Self::new(priors, offer.key, Level::Offer, stage)
     }
 
     /// An offer's departure on a channel; `channel` is the channel's name hash.
     pub(crate) fn channel(priors: &Priors, offer: &OfferPolicy, channel: u64, stage: usize) -> Self {
-        let block = Self::new(priors, offer.key ^ mix(channel), stage, priors.channel);
-        Self { bias_precision: block.bias_precision * 4.0, ..block }
+        Self::new(priors, offer.key ^ mix(channel), Level::Channel, stage)
     }
 
-    fn new(priors: &Priors, key: u64, stage: usize, precision: f64) -> Self {
-        let narrow = if stage == 0 { 1.0 } else { priors.later_stage };
-        let key = mix(key ^ mix(stage as u64 + 1));
-        Self { key, stage: stage as u8, precision: precision * narrow, bias_precision: priors.bias * narrow }
+    /// Any block of a level, where only its prior matters.
+    pub(crate) fn any(priors: &Priors, level: Level, stage: usize) -> Self {
+        Self::new(priors, 1, level, stage)
+    }
+
+    fn new(priors: &Priors, key: u64, level: Level, stage: usize) -> Self {
+        let (key, stage) = (mix(key ^ mix(stage as u64 + 1)), stage as u8);
+        Self { key, stage, level, priors: [level.prior(priors, stage, 0), level.prior(priors, stage, 1)] }
     }
 
     /// The prior's precision at a place.
     pub(crate) fn prior(self, place: usize) -> f64 {
-        if place == 0 { self.bias_precision } else { self.precision }
+        let [bias, other] = self.priors;
+        if place == 0 { bias } else { other }
     }
 }
 
@@ -233,7 +254,11 @@ impl Model {
             if self.blocks.len() >= MOST_BLOCKS && !self.blocks.contains_key(&block.key) {
                 continue;
             }
-            let row = self.blocks.entry(block.key).or_insert_with(|| Row { stage: block.stage, cells: Vec::new() });
+            let row = self.blocks.entry(block.key).or_insert_with(|| Row {
+                stage: block.stage,
+                level: block.level,
+                cells: Vec::new(),
+            });
             for place in *places {
                 let prior = block.prior(*place);
                 if let Some(cell) = row.cell_mut(*place) {
@@ -264,16 +289,22 @@ impl Model {
         self.counts.get(&offer).and_then(|counts| counts.get(what)).copied().unwrap_or(0)
     }
 
-    /// Lets the evidence of a stage fade by a factor between 0 and 1.
-    pub(crate) fn fade(&mut self, stage: usize, factor: f64) {
+    /// Lets the answers to a stage count for less, by a factor between 0 and 1: with evidence E on top of the prior's
+    /// precision q, a weight's posterior is the prior times a likelihood of mean m(q+E)/E; that likelihood is raised to
+    /// the factor. So a weight that nobody teaches any more goes back to its prior, its mean too.
+    pub(crate) fn fade(&mut self, priors: &Priors, stage: usize, factor: f64) {
         self.blocks.retain(|_, row| {
             if usize::from(row.stage) != stage {
                 return true;
             }
-            for cell in &mut row.cells {
-                cell.evidence = (f64::from(cell.evidence) * factor) as f32;
-                if cell.evidence < LEAST_EVIDENCE {
+            for (place, cell) in row.cells.iter_mut().enumerate() {
+                let (q, before) = (row.level.prior(priors, row.stage, place), f64::from(cell.evidence));
+                let after = before * factor;
+                if after < LEAST_EVIDENCE {
                     *cell = Cell::default();
+                } else {
+                    let mean = f64::from(cell.mean) * factor * (q + before) / (q + after);
+                    *cell = Cell { mean: mean as f32, evidence: after as f32 };
                 }
             }
             let taught = row.cells.iter().rposition(|cell| *cell != Cell::default()).map_or(0, |last| last + 1);

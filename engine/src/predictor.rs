@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::features::Feature;
-use crate::model::{Belief, Block, Cell, Model};
+use crate::model::{Belief, Block, Cell, Level, Model};
 use crate::policy::Policy;
 
 /// A model and a policy, compiled together. Immutable; made anew when either changes.
@@ -105,11 +105,8 @@ impl Sheet {
                 variance.push(above.1 + offer.1);
             }
         }
-        let unmet = [
-            Block::site(&policy.model.priors, stage),
-            Block::any_group(&policy.model.priors, stage),
-            Block::any_offer(&policy.model.priors, stage),
-        ];
+        let priors = &policy.model.priors;
+        let unmet = [Level::Site, Level::Group, Level::Offer].map(|level| Block::any(priors, level, stage));
         let unmet = unmet.iter().map(|block| (1.0 / block.prior(1)) as f32).sum();
         Self { offers, mean, variance, unmet }
     }

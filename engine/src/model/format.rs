@@ -1,16 +1,16 @@
 //! A model as bytes: exact for checkpoints, compact for the isolates that decide with it.
 //!
-//! `"PMD2"`, then the kind (0 exact, 1 compact), the dictionary (count, features), the blocks in the order of their keys
-//! (key, stage, places, one bit a place that says whether it is taught, and for each taught one mean and evidence), and
+//! `"PMD3"`, then the kind (0 exact, 1 compact), the dictionary (count, features), the blocks in the order of their keys
+//! (key, stage and level, places, one bit a place that says whether it is taught, and for each taught one mean and evidence), and
 //! the counts by offer key. Numbers without a fixed width are LEB128.
 //!
 //! A compact weight has 3 bytes instead of 8: the upper half of its mean, rounded to 8 bits of precision, and its
 //! evidence in steps of an eighth of an octave. Both are far below what the posterior is sure of.
 
-use super::{Cell, Dictionary, MOST_BLOCKS, Model, OWN_FEATURES, Row, SHARED_FEATURES};
+use super::{Cell, Dictionary, Level, MOST_BLOCKS, Model, OWN_FEATURES, Row, SHARED_FEATURES};
 
 /// Format and version.
-const MAGIC: [u8; 4] = *b"PMD2";
+const MAGIC: [u8; 4] = *b"PMD3";
 const EXACT: u8 = 0;
 const COMPACT: u8 = 1;
 /// Counts of one offer: impressions and 8 stages.
@@ -56,7 +56,7 @@ impl Model {
         put(&mut bytes, self.blocks.len() as u64);
         for (key, row) in &self.blocks {
             bytes.extend_from_slice(&key.to_le_bytes());
-            bytes.push(row.stage);
+            bytes.push(row.stage | (row.level as u8) << 4);
             put(&mut bytes, row.cells.len() as u64);
             let is_taught = |cell: &&Cell| **cell != Cell::default();
             let bit = |(at, cell): (usize, &Cell)| u8::from(is_taught(&cell)) << at;
@@ -107,10 +107,18 @@ impl Model {
             if before.replace(key).is_some_and(|before| before >= key) {
                 return Err(DecodeError::Bounds);
             }
-            let [stage] = reader.take()?;
+            let [stage_and_level] = reader.take()?;
+            let stage = stage_and_level & 0x0f;
+            let level = match stage_and_level >> 4 {
+                0 => Level::Site,
+                1 => Level::Group,
+                2 => Level::Offer,
+                3 => Level::Channel,
+                _ => return Err(DecodeError::Bounds),
+            };
             let cells = reader.number(places)?;
             let taught = reader.slice(cells.div_ceil(8))?;
-            let mut row = Row { stage, cells: vec![Cell::default(); cells] };
+            let mut row = Row { stage, level, cells: vec![Cell::default(); cells] };
             for (place, cell) in row.cells.iter_mut().enumerate() {
                 if taught.get(place / 8).is_some_and(|bits| bits >> (place % 8) & 1 == 1) {
                     *cell = if kind == EXACT { reader.cell()? } else { reader.compact_cell(&steps)? };

@@ -47,9 +47,11 @@ fn taking_back_a_negative_undoes_it() {
 fn faded_evidence_widens_the_belief() {
     let mut model = taught(&[(5, true); 50]);
     let before = model.belief(Block::site(&Priors::default(), 0), &[bias(), 5]);
-    model.fade(0, 0.5);
-    assert!(model.belief(Block::site(&Priors::default(), 0), &[bias(), 5]).variance > before.variance);
-    model.fade(0, 1e-9);
+    model.fade(&Priors::default(), 0, 0.5);
+    let faded = model.belief(Block::site(&Priors::default(), 0), &[bias(), 5]);
+    assert!(faded.variance > before.variance);
+    assert!(faded.mean.abs() < before.mean.abs(), "what is forgotten goes back to the prior");
+    model.fade(&Priors::default(), 0, 1e-9);
     assert!(model.blocks.is_empty());
 }
 
@@ -63,7 +65,7 @@ proptest! {
     #[test]
     fn hostile_bytes_are_refused_or_read(mut bytes in prop::collection::vec(any::<u8>(), 0..400), magic in any::<bool>()) {
         if magic {
-            bytes.splice(0..0, *b"PMD2");
+            bytes.splice(0..0, *b"PMD3");
         }
         let _ = Model::decode(&bytes);
     }
