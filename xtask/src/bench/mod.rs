@@ -3,6 +3,7 @@
 //! Every benchmark prints Markdown on stdout. With `--write` it also goes into `docs/benchmarks.md`, between the
 //! markers of that benchmark, with the machine, the date and the command.
 
+mod engine;
 mod learning;
 mod page;
 
@@ -14,6 +15,8 @@ use crate::places::Places;
 /// What can be measured.
 #[derive(Subcommand)]
 pub(crate) enum What {
+    /// How fast the engine decides, lays out a snapshot and learns.
+    Engine(engine::EngineArguments),
     /// What the engine learns, beside Vowpal Wabbit, on simulated visitors.
     Learning(learning::LearningArguments),
 }
@@ -21,6 +24,7 @@ pub(crate) enum What {
 /// Measures.
 pub(crate) fn run(places: &Places, what: &What) -> Result<()> {
     match what {
+        What::Engine(arguments) => engine::run(places, arguments),
         What::Learning(arguments) => learning::run(places, arguments),
     }
 }
