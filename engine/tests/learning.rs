@@ -5,7 +5,7 @@ mod case;
 
 use std::collections::BTreeMap;
 
-use case::{Case, answer, config, policy_of, shown};
+use case::{Case, answer, config, impression, policy_of, shown};
 use portico_engine::{
     Arm, Facts, Learner, Model, Observation, Place, Policy, Predictor, Progress, Source, Step, decide, explain,
 };
@@ -51,24 +51,11 @@ fn answers_teach_who_wants_what() {
 fn slow_rows(policy: &Policy, count: u64) -> Vec<Observation> {
     let mut rows: Vec<Observation> = Vec::new();
     for showing in 0..count {
-        let mut facts = Facts::default();
-        facts.insert(Source::Context, "topic", ["savings", "loans", "cards"][showing as usize % 3]);
-        let seen = Observation {
-            showing,
-            offer: ["saver", "loan"][showing as usize % 2].into(),
-            placement: "hero".into(),
-            rank: 1,
-            channel: if showing % 4 == 0 { "kiosk" } else { "web" }.into(),
-            arm: Arm::Model,
-            features: policy.features(&policy.slots(&facts)),
-            promised: vec![0.02, 0.1],
-            step: Step::Impression,
-            before: Progress::default(),
-            impression: None,
-            since_ms: None,
-            place: Place { shard: 0, seq: 0 },
-            at_ms: 1_000_000 + showing * 60_000,
-        };
+        let (topic, offer) =
+            (["savings", "loans", "cards"][showing as usize % 3], ["saver", "loan"][showing as usize % 2]);
+        let mut seen = impression(policy, topic, offer, showing);
+        seen.channel = if showing % 4 == 0 { "kiosk" } else { "web" }.into();
+        seen.at_ms += showing * 60_000;
         rows.push(seen.clone());
         if showing % 5 == 0 {
             let clicked = Observation {
@@ -190,6 +177,19 @@ fn a_channel_departs_only_with_evidence() {
     assert!(kiosk > 0.4 && web < 0.3, "{kiosk} on the kiosk, {web} on the web");
 }
 
+/// Ten applications that came half an hour after their clicks, so that the delay is known.
+fn patient(policy: &Policy) -> Learner {
+    let mut learner = Learner::default();
+    for showing in 100..110 {
+        answer(policy, &mut learner, "cards", "loan", true, showing);
+        let mut row = impression(policy, "cards", "loan", showing);
+        (row.before, row.step) = (Progress { seen: true, reached: 1 }, Step::Stage(1));
+        (row.since_ms, row.at_ms) = (Some(row.at_ms), row.at_ms + 1_800_000);
+        learner.fold(policy, &row);
+    }
+    learner
+}
+
 #[test]
 fn what_takes_long_is_refused_by_and_by() {
     let policy = policy_of(config());
@@ -198,25 +198,45 @@ fn what_takes_long_is_refused_by_and_by() {
         let (_, trace) = Case::new("a").ask(&["list"], |question| explain(&policy, &predictor, question));
         trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap().stages[1].mean
     };
-    let mut learner = Learner::default();
+    let later = |mut row: Observation, minutes: u64| {
+        row.at_ms += 1_800_000 + minutes * 60_000;
+        row
+    };
+    let mut learner = patient(&policy);
     let before = applied(&learner);
-    answer(&policy, &mut learner, "savings", "saver", true, 1);
+    learner.fold(&policy, &later(impression(&policy, "savings", "saver", 1), 0));
+    let mut clicked = later(impression(&policy, "savings", "saver", 1), 0);
+    (clicked.before, clicked.step) = (Progress { seen: true, reached: 0 }, Step::Stage(0));
+    learner.fold(&policy, &clicked);
     assert_eq!(applied(&learner), before, "a click that is a moment old is no refusal to apply");
     // Time passes: rows of others carry it.
     let mut last = before;
-    for minutes in [5, 20, 60] {
-        let mut row = slow_rows(&policy, 1).remove(0);
-        (row.offer, row.showing, row.at_ms) = ("nobody's".into(), 1_000 + minutes, 1_000_000 + minutes * 60_000);
-        learner.fold(&policy, &row);
+    for minutes in [10, 40, 130] {
+        learner.fold(&policy, &later(impression(&policy, "savings", "nobody's", 1_000 + minutes), minutes));
         assert!(applied(&learner) < last, "after {minutes} minutes");
         last = applied(&learner);
     }
     // The application comes after all: it counts as if nothing had been held against it.
-    let mut row = slow_rows(&policy, 1).remove(0);
-    (row.offer, row.showing, row.at_ms) = ("saver".into(), 1, 1_000_000 + 90 * 60_000);
+    let mut row = later(impression(&policy, "savings", "saver", 1), 150);
     (row.before, row.step) = (Progress { seen: true, reached: 1 }, Step::Stage(1));
     learner.fold(&policy, &row);
     assert!(applied(&learner) > before);
+}
+
+/// While nobody knows how long applications take, answers never count without the refusals that belong to them.
+#[test]
+fn before_the_delay_is_known_a_refusal_counts_at_once() {
+    let policy = policy_of(config());
+    let mut learner = Learner::default();
+    let mut last = 1.0;
+    for showing in 1..=5 {
+        answer(&policy, &mut learner, "savings", "saver", true, showing);
+        let predictor = Predictor::new(&policy, learner.model.clone());
+        let (_, trace) = Case::new("a").ask(&["list"], |question| explain(&policy, &predictor, question));
+        let applied = trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap().stages[1].mean;
+        assert!(applied < last, "after {showing} clicks: {applied}");
+        last = applied;
+    }
 }
 
 #[test]

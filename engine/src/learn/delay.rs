@@ -14,11 +14,9 @@ use super::Example;
 const AGES: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 /// Below this mean delay a "no" is given with the opening: what is open at any moment is too little to mislead.
 const SOON_MS: f64 = 60_000.0;
-/// The mean delay before any answer has come, for the first stage and for later ones.
-const FIRST_DELAY_MS: f64 = 10_000.0;
-const LATER_DELAY_MS: f64 = 600_000.0;
-/// How many answers the assumed delay counts for.
-const ASSUMED: f64 = 3.0;
+/// Answers after which a stage's mean delay is believed. Before, a "no" is given with the opening: too low a rate for all
+/// offers alike does less harm than answers that count without the refusals that belong to them.
+const LEAST_ANSWERS: f64 = 10.0;
 /// Answers of which the mean delay is made: older ones fade.
 const REMEMBERED: f64 = 1_000.0;
 /// Showings that may be open at a time. Beyond it the one that is due first gets the rest of its "no" at once, which a
@@ -38,13 +36,8 @@ struct Delay {
 impl Delays {
     /// Whether a stage's answers take long enough for its "no" to be given in parts; if so, their mean delay.
     pub(super) fn patience_ms(&self, stage: usize) -> Option<f64> {
-        Some(self.mean_ms(stage)).filter(|mean_ms| *mean_ms >= SOON_MS)
-    }
-
-    fn mean_ms(&self, stage: usize) -> f64 {
-        let assumed = if stage == 0 { FIRST_DELAY_MS } else { LATER_DELAY_MS };
-        let delay = self.0.get(stage).copied().unwrap_or_default();
-        (delay.total_ms + ASSUMED * assumed) / (delay.answers + ASSUMED)
+        let delay = self.0.get(stage).filter(|delay| delay.answers >= LEAST_ANSWERS)?;
+        Some(delay.total_ms / delay.answers).filter(|mean_ms| *mean_ms >= SOON_MS)
     }
 
     pub(super) fn learn(&mut self, stage: usize, delay_ms: u64) {

@@ -111,12 +111,12 @@ pub fn shown(decision: &Decision) -> Vec<&str> {
     offers.map(|chosen| chosen.offer.as_str()).collect()
 }
 
-/// A showing on a topic's page, and its click.
-pub fn answer(policy: &Policy, learner: &mut Learner, topic: &str, offer: &str, clicks: bool, seq: u64) {
+/// An impression on a topic's page at the beginning of the record.
+pub fn impression(policy: &Policy, topic: &str, offer: &str, showing: u64) -> Observation {
     let mut facts = Facts::default();
     facts.insert(Source::Context, "topic", topic);
-    let mut row = Observation {
-        showing: seq,
+    Observation {
+        showing,
         offer: offer.into(),
         placement: "hero".into(),
         rank: 1,
@@ -128,9 +128,15 @@ pub fn answer(policy: &Policy, learner: &mut Learner, topic: &str, offer: &str, 
         before: Progress::default(),
         impression: None,
         since_ms: None,
-        place: Place { shard: 0, seq: seq * 2 + 1 },
-        at_ms: 1_000_000 + seq,
-    };
+        place: Place { shard: 0, seq: 1 },
+        at_ms: 1_000_000,
+    }
+}
+
+/// A showing on a topic's page, and its click.
+pub fn answer(policy: &Policy, learner: &mut Learner, topic: &str, offer: &str, clicks: bool, seq: u64) {
+    let mut row = impression(policy, topic, offer, seq);
+    (row.place.seq, row.at_ms) = (seq * 2 + 1, row.at_ms + seq);
     learner.fold(policy, &row);
     if clicks {
         (row.impression, row.since_ms) = (Some(row.place), Some(row.at_ms));
