@@ -260,8 +260,9 @@ impl<'a> Run<'a> {
             if let Some((placement, count)) = *ask {
                 ordered = self.order_eligible(placement, count);
                 let scored = ordered.split_off(ordered.partition_point(|candidate| candidate.score.is_none()));
-                ordered.retain(|candidate| !std::mem::replace(&mut taken[candidate.at], true));
+                ordered.retain(|message| !taken[message.at]);
                 ordered.truncate(count);
+                ordered.iter().for_each(|message| taken[message.at] = true);
                 let candidates: Vec<(usize, f64)> =
                     scored.iter().filter_map(|one| Some((one.at, one.score?))).collect();
                 slots.extend((ordered.len()..count.min(candidates.len())).map(|_| (index, candidates.clone())));

@@ -110,6 +110,22 @@ fn a_mandatory_message_stands_first_in_every_arm_and_is_not_held_back() {
     }
 }
 
+/// Two messages and room for one in the first placement: the second message stands in the next.
+#[test]
+fn a_message_without_room_in_one_placement_stands_in_the_next() {
+    let mut config = config();
+    config["offers"][0]["mandatory"] = json!(true);
+    config["offers"][1]["mandatory"] = json!(true);
+    config["placements"] =
+        json!([{ "id": "hero" }, { "id": "list", "count": 2 }, { "id": "credit", "groups": ["credit"] }]);
+    let policy = policy_of(config);
+    for visitor in 0..50 {
+        let case = Case::new(&visitor.to_string());
+        let decision = case.ask(&["hero", "list", "credit"], |question| decide(&policy, &untaught(&policy), question));
+        assert_eq!(shown(&decision), ["saver", "loan", "card"], "{:?}", decision.arm);
+    }
+}
+
 #[test]
 fn one_offer_of_each_group_where_that_is_wanted() {
     let mut config = config();
