@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::label::Label;
 
 /// All that decides.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Config {
     /// The facts that rules and models may use.
     pub attributes: Vec<Attribute>,

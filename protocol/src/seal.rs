@@ -173,7 +173,8 @@ pub struct OfferRecord {
     pub placement: String,
     /// Its rank there, 1 for the first.
     pub rank: u32,
-    /// The channel on which it was offered.
+    /// The channel on which it was offered; empty in records from before it was noted.
+    #[serde(default)]
     pub channel: String,
     /// Who chose.
     pub arm: Arm,
@@ -186,6 +187,7 @@ pub struct OfferRecord {
     /// Features of the decision.
     pub features: Vec<Feature>,
     /// Probabilities by stage that it was chosen with.
+    #[serde(default)]
     pub promised: Vec<f32>,
     /// Who saw it, where that may be kept.
     pub visitor: Option<VisitorId>,

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use portico_engine::config::Config;
 use portico_engine::{Learner, Model, Observation, Place, Policy, Tally, keyed_hash};
 use portico_protocol::report::Lag;
 use serde::{Deserialize, Serialize};
@@ -321,7 +322,7 @@ async fn load(core: &Core, sql: &Sql, site: &str) -> Result<(), Failure> {
     let (written, learner) = read_checkpoint(sql)?;
     let mut loaded = Loaded {
         learner,
-        policy: Policy::compile(&empty_config()).0,
+        policy: Policy::compile(&Config::default()).0,
         config: 0,
         model_at: written.at_ms,
         progress: written,
@@ -349,23 +350,24 @@ async fn load(core: &Core, sql: &Sql, site: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The checkpoint; the beginning where there is none, or one that does not read (of an older version, or damaged): the
+/// order book and the ledgers hold everything, it only takes longer.
 fn read_checkpoint(sql: &Sql) -> Result<(Written, Learner), Failure> {
     let mut bytes = Vec::new();
     for mut row in sql.rows("SELECT bytes FROM checkpoint ORDER BY part", Vec::new())? {
         bytes.extend(row.bytes()?);
     }
-    if bytes.is_empty() {
-        return Ok((Written::default(), Learner::default()));
+    let read = parse_checkpoint(&bytes);
+    if read.is_none() && !bytes.is_empty() {
+        worker::console_error!("LearnerObject: the checkpoint does not read; everything is folded again");
     }
-    let broken = Failure::Internal("a checkpoint that does not read");
-    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(broken);
-    };
-    let Some((state, learner)) = rest.split_at_checked(u64::from_le_bytes(*length) as usize) else {
-        return Err(broken);
-    };
-    let learner = Learner::decode(learner).map_err(|_| broken)?;
-    Ok((serde_json::from_slice(state)?, learner))
+    Ok(read.unwrap_or_default())
+}
+
+fn parse_checkpoint(bytes: &[u8]) -> Option<(Written, Learner)> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let (state, learner) = rest.split_at_checked(u64::from_le_bytes(*length) as usize)?;
+    Some((serde_json::from_slice(state).ok()?, Learner::decode(learner).ok()?))
 }
 
 fn config_of(row: &Row) -> u64 {
@@ -375,20 +377,24 @@ fn config_of(row: &Row) -> u64 {
     }
 }
 
-fn empty_config() -> portico_engine::config::Config {
-    portico_engine::config::Config {
-        attributes: Vec::new(),
-        segments: Vec::new(),
-        tiers: Vec::new(),
-        stages: Vec::new(),
-        kpis: Vec::new(),
-        groups: Vec::new(),
-        offers: Vec::new(),
-        placements: Vec::new(),
-        channels: Vec::new(),
-        contact: Vec::new(),
-        distinct_groups: false,
-        arms: portico_engine::config::Arms::default(),
-        model: portico_engine::config::Model::default(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_that_does_not_read_is_no_checkpoint() {
+        let state = serde_json::to_vec(&Written { batches: 7, ..Written::default() }).unwrap();
+        let whole = [&(state.len() as u64).to_le_bytes()[..], &state, &Learner::default().encode()].concat();
+        assert_eq!(parse_checkpoint(&whole).map(|(written, _)| written.batches), Some(7));
+        for length in [0, 7, 8, 8 + state.len(), whole.len() - 1] {
+            assert!(parse_checkpoint(&whole[..length]).is_none(), "{length} of {} bytes", whole.len());
+        }
+        // Another version of the model's format, and lengths that lie.
+        let at = whole.windows(3).position(|bytes| bytes == b"PMD").unwrap();
+        for (place, byte) in [(at + 3, b'0'), (0, 0xff), (7, 0xff), (8 + state.len(), 0xff)] {
+            let mut damaged = whole.clone();
+            damaged[place] = byte;
+            assert!(parse_checkpoint(&damaged).is_none(), "byte {place}");
+        }
     }
 }

@@ -65,7 +65,8 @@ pub(crate) struct Row {
     pub(crate) before: Progress,
     /// Sequence number of the showing's impression.
     pub(crate) impression: Option<u64>,
-    /// When the showing's last step before was recorded.
+    /// When the showing's last step before was recorded. Older rows do not say.
+    #[serde(default)]
     pub(crate) since_ms: Option<u64>,
 }
 
