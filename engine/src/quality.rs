@@ -119,32 +119,39 @@ pub struct Calibration {
 impl Quality {
     /// A showing can reach a stage, and `promise` says with which probability.
     pub(crate) fn open(&mut self, stage: usize, promise: f32, at_ms: u64) {
-        let p = f64::from(promise);
-        if !(p > 0.0 && p < 1.0) {
-            return;
-        }
-        let (all, recent) = self.weights(at_ms);
-        let stage = self.stage(stage);
-        if let Some(bucket) = stage.buckets.get_mut(bucket_of(p)) {
+        self.count(stage, promise, at_ms, |bucket, recently, p, (all, recent)| {
             bucket.shown += all;
             bucket.promised += all * p;
-        }
-        stage.recent.promised += recent * p;
-        stage.recent.variance += recent * recent * p * (1.0 - p);
+            recently.promised += recent * p;
+            recently.variance += recent * recent * p * (1.0 - p);
+        });
     }
 
     /// It has reached the stage.
     pub(crate) fn reach(&mut self, stage: usize, promise: f32, at_ms: u64) {
-        let p = f64::from(promise);
-        if !(p > 0.0 && p < 1.0) {
-            return;
-        }
-        let (all, recent) = self.weights(at_ms);
-        let stage = self.stage(stage);
-        if let Some(bucket) = stage.buckets.get_mut(bucket_of(p)) {
+        self.count(stage, promise, at_ms, |bucket, recently, _, (all, recent)| {
             bucket.reached += all;
+            recently.reached += recent;
+        });
+    }
+
+    /// Adds to a promise's bucket and to the short memory, with the weights of the moment in either. What is no
+    /// probability between 0 and 1 is passed over.
+    fn count(
+        &mut self,
+        stage: usize,
+        promise: f32,
+        at_ms: u64,
+        add: impl FnOnce(&mut Bucket, &mut Recent, f64, (f64, f64)),
+    ) {
+        let p = f64::from(promise);
+        if p > 0.0 && p < 1.0 {
+            let weights = self.weights(at_ms);
+            let Stage { buckets, recent } = self.stage(stage);
+            if let Some(bucket) = buckets.get_mut(bucket_of(p)) {
+                add(bucket, recent, p, weights);
+            }
         }
-        stage.recent.reached += recent;
     }
 
     /// What is known of each stage.

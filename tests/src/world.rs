@@ -1,6 +1,7 @@
 //! An edge, a bank and a partner site on free ports and a scratch folder; gone when dropped.
 
 use std::future::IntoFuture as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -183,18 +184,26 @@ impl World {
     /// When no file holds them.
     pub fn keyring(&self) -> Result<Keyring> {
         const BEGINNING: &[u8] = br#"{"keys":[{"id":"#;
-        let objects = self.folder.path().join("data/objects");
-        for object in std::fs::read_dir(&objects).with_context(|| format!("no {}", objects.display()))? {
-            for file in std::fs::read_dir(object?.path())? {
-                let bytes = std::fs::read(file?.path())?;
-                let Some(at) = bytes.windows(BEGINNING.len()).position(|window| window == BEGINNING) else {
-                    continue;
-                };
+        for file in self.files()? {
+            let bytes = std::fs::read(file)?;
+            if let Some(at) = find(&bytes, BEGINNING) {
                 let mut values = serde_json::Deserializer::from_slice(bytes.get(at..).unwrap_or_default()).into_iter();
                 return values.next().context("the keyring has no end")?.context("not a keyring");
             }
         }
-        anyhow::bail!("no keyring below {}", objects.display())
+        anyhow::bail!("no keyring in the edge's files")
+    }
+
+    /// The files of all objects.
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let objects = self.folder.path().join("data/objects");
+        let mut files = Vec::new();
+        for object in std::fs::read_dir(&objects).with_context(|| format!("no {}", objects.display()))? {
+            for file in std::fs::read_dir(object?.path())? {
+                files.push(file?.path());
+            }
+        }
+        Ok(files)
     }
 
     /// What a simulation of so many visitors needs.
@@ -243,6 +252,10 @@ impl Answer {
         }
         self.at("/type").as_str().and_then(|kind| kind.rsplit(':').next()).unwrap_or("no type")
     }
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
 }
 
 async fn listen() -> Result<(String, TcpListener)> {

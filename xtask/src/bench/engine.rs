@@ -17,7 +17,7 @@ const MEASURED: [(&str, &str); 4] = [
     ("decide 3 placements", "a decision: 3 placements, 40 facts, rules, contact policy"),
     ("explain 3 placements", "the same with its full trace"),
     ("decode and lay out a snapshot", "a snapshot: decoded and laid out"),
-    ("fold", "2,067 answers folded"),
+    ("fold", "an answer folded"),
 ];
 const OFFERS: [&str; 2] = ["100", "1000"];
 
@@ -43,8 +43,8 @@ pub(crate) fn run(places: &Places, arguments: &EngineArguments) -> Result<()> {
         let (small, large) = (small?, large?);
         writeln!(table, "| {words} | {} | {} | {:.1} × |", time(small), time(large), large / small)?;
     }
-    let sizes: Vec<&str> = said.lines().filter(|line| line.starts_with("snapshot of")).collect();
-    writeln!(table, "\nFully taught at {}.", sizes.join(", "))?;
+    let sizes: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("snapshot of ")).collect();
+    writeln!(table, "\nThe taught snapshot: {}.", sizes.join("; "))?;
     #[expect(clippy::print_stdout, reason = "the table is what the command is for")]
     {
         println!("{table}");
@@ -62,19 +62,23 @@ fn target_folder(places: &Places) -> Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// The mean of a benchmark in nanoseconds, from what criterion left.
+/// The mean of a benchmark in nanoseconds for each of the elements that it says it handles, from what criterion left.
 fn mean_ns(folder: &Path) -> Result<f64> {
-    let path = folder.join("new/estimates.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let estimates: Value = serde_json::from_str(&text).context("criterion's estimates are not JSON")?;
-    match estimates.pointer("/mean/point_estimate").and_then(Value::as_f64) {
-        Some(mean) if mean > 0.0 => Ok(mean),
-        _ => bail!("{} has no mean", path.display()),
+    let read = |name: &str| -> Result<Value> {
+        let path = folder.join("new").join(name);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+    };
+    let elements = read("benchmark.json")?.pointer("/throughput/Elements").and_then(Value::as_f64).unwrap_or(1.0);
+    match read("estimates.json")?.pointer("/mean/point_estimate").and_then(Value::as_f64) {
+        Some(mean) if mean > 0.0 && elements > 0.0 => Ok(mean / elements),
+        _ => bail!("{} has no mean", folder.display()),
     }
 }
 
 fn time(ns: f64) -> String {
     match ns {
+        ns if ns < 1e4 => format!("{:.1} µs", ns / 1e3),
         ns if ns < 1e6 => format!("{:.0} µs", ns / 1e3),
         ns => format!("{:.1} ms", ns / 1e6),
     }
@@ -87,6 +91,7 @@ mod tests {
     #[test]
     fn times_are_read_at_a_glance() {
         let check = |ns, expect: &str| assert_eq!(time(ns), expect);
+        check(2_767.0, "2.8 µs");
         check(61_234.0, "61 µs");
         check(28_116_000.0, "28.1 ms");
     }
