@@ -328,7 +328,8 @@ impl Default for Arms {
 pub struct Model {
     /// Days after which an observation counts half; none: never forget.
     pub half_life_days: Option<f64>,
-    /// Width of the sampling: 0 is greedy, 1 is full Thompson sampling.
+    /// Width of the sampling: 0 is greedy, 1 is full Thompson sampling. 0.2 is best on the learning benchmark (1.5 % of the
+    /// showings answered, tastes that differ by a factor of two); strong tastes and many answers repay 0.5.
     pub exploration: f64,
     /// What is believed of weights before any answer.
     pub priors: Priors,
@@ -362,6 +363,6 @@ impl Default for Priors {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { half_life_days: Some(30.0), exploration: 0.25, priors: Priors::default() }
+        Self { half_life_days: Some(30.0), exploration: 0.2, priors: Priors::default() }
     }
 }

@@ -2,12 +2,23 @@
 //!
 //! Weights stand in levels that add up: site, group, offer, and for every channel but the site's first a departure of
 //! the offer on that channel. So a new offer starts from what its group has learned, and a channel departs from the
-//! common model only as its own evidence grows. With active weights i, means m and precisions q the update for an
-//! answer y of weight w is, after Chapelle & Li 2011 made online:
+//! common model only as its own evidence grows.
+//!
+//! Many facts hold for nearly everybody, and a diagonal posterior that gave each of them a full weight would learn the
+//! same thing many times over: its steps would be too long and its variances too wide, by about the number of such facts.
+//! So each fact is centred within its block: with f the share of the block's evidence in which it was active, it enters
+//! as x − f. What all visitors have in common is then learned once, by the bias, and centred facts are nearly
+//! uncorrelated with it, which is what a diagonal posterior assumes. With z = 1 − f for an active fact (z = 1 for the
+//! bias), prior precision q and evidence E, an answer y of weight w is folded by an implicit (proximal) step:
 //!
 //! ```text
-//! z = Σ m_i    v = Σ 1/q_i    p = σ(z)    s = w·p(1-p)    e = w(y-p)/(1+s·v)    m_i += e/q_i    q_i += s
+//! g_i = z_i/(q_i + z_i·E_i)    v = Σ z_i·g_i    η' = η + v·w·(y - σ(η'))    s = w·σ(η')·σ(-η')
+//! m_i += g_i·w·(y - σ(η'))     m_0 -= Σ f_i·(step of m_i)                   E_i += s
 //! ```
+//!
+//! The step goes to the mode of the posterior along the gains, after Kulis & Bartlett 2010, and the evidence is the
+//! curvature there, as in Laplace's approximation; the diagonal posterior is that of Chapelle & Li 2011. A step is taken
+//! back by the same formulas read backwards, exactly if nothing came in between.
 //!
 //! A block of weights (one level of one stage) is a row over the features that the site has met, so nothing collides.
 //! A weight that nobody has taught is at its prior and takes no room in what is written.
@@ -27,6 +38,12 @@ const SHARED_FEATURES: usize = 64;
 pub(crate) const MOST_BLOCKS: usize = 10_000;
 /// Evidence below this is noise of `f32` and is dropped.
 const LEAST_EVIDENCE: f64 = 1e-6;
+/// Evidence that a block needs before a fact that was always active in it counts as common: some three answers at usual
+/// rates.
+const COMMON_AFTER: f64 = 0.1;
+
+/// Steps towards a posterior's mode; the last ones change nothing that `f32` can hold.
+const STEPS_TO_MODE: usize = 8;
 
 /// The weights of one site.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +59,39 @@ pub struct Model {
 pub(crate) struct Cell {
     pub(crate) mean: f32,
     pub(crate) evidence: f32,
+}
+
+impl Cell {
+    /// How the weight at a place answers to a step in its block, whose evidence in all is `all`.
+    pub(crate) fn gain(self, prior: f64, place: usize, all: f32) -> Gain {
+        let evidence = f64::from(self.evidence);
+        let share = if place == 0 { 0.0 } else { (evidence / (f64::from(all) + COMMON_AFTER)).min(1.0) };
+        let contrast = 1.0 - share;
+        Gain { share, contrast, precision: prior + contrast * evidence }
+    }
+}
+
+/// A centred weight: see the formulas above.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gain {
+    /// f: share of the block's evidence in which the fact was active.
+    share: f64,
+    /// z = 1 - f.
+    contrast: f64,
+    /// q + z·E.
+    precision: f64,
+}
+
+impl Gain {
+    /// g: what a unit of force moves the weight.
+    fn mobility(self) -> f64 {
+        self.contrast / self.precision
+    }
+
+    /// z·g: what the weight adds to the variance of the logit while its fact is active.
+    pub(crate) fn variance(self) -> f64 {
+        self.contrast * self.mobility()
+    }
 }
 
 /// Where a block stands: what it adds to.
@@ -123,6 +173,21 @@ pub(crate) struct Belief {
     pub(crate) variance: f64,
 }
 
+impl Belief {
+    /// The logit at which the posterior is highest after an answer y of weight w: the root of
+    /// η − m − v·w·(y − σ(η)). That rises, is convex below 0 and concave above, so Newton's method goes straight to it
+    /// from the point between its bounds that is nearest to 0.
+    fn mode(self, y: f64, w: f64) -> f64 {
+        let pull = self.variance * w;
+        let mut logit = 0.0_f64.max(self.mean - pull * (1.0 - y)).min(self.mean + pull * y);
+        for _ in 0..STEPS_TO_MODE {
+            let p = sigmoid(logit);
+            logit -= (logit - self.mean - pull * (y - p)) / (1.0 + pull * p * (1.0 - p));
+        }
+        logit
+    }
+}
+
 /// One block of weights: a level of one stage.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block {
@@ -186,15 +251,78 @@ impl Row {
         f64::from(self.cell(place).mean)
     }
 
+    /// The evidence of all answers to the block: its bias was active in each.
+    fn evidence(&self) -> f32 {
+        self.cell(0).evidence
+    }
+
+    /// Moves the weights at some places by a force, the block's average visitor staying where it was.
+    fn shift(&mut self, block: &Block, places: &[usize], force: f64) {
+        let all = self.evidence();
+        let mut common = 0.0;
+        for place in places {
+            if let Some(cell) = self.cells.get_mut(*place) {
+                let gain = cell.gain(block.prior(*place), *place, all);
+                let step = gain.mobility() * force;
+                cell.mean += step as f32;
+                common += gain.share * step;
+            }
+        }
+        if let Some(bias) = self.cells.first_mut() {
+            bias.mean -= common as f32;
+        }
+    }
+
+    /// Adds evidence at some places, or takes it away.
+    fn weigh(&mut self, places: &[usize], evidence: f64) {
+        for place in places {
+            if let Some(cell) = self.cells.get_mut(*place) {
+                cell.evidence = (f64::from(cell.evidence) + evidence).max(0.0) as f32;
+            }
+        }
+    }
+
+    /// Fades the row's answers by a factor: see [`Model::fade`].
+    fn fade(&mut self, priors: &Priors, factor: f64) {
+        let all = self.evidence();
+        let (mut before, mut after) = (0.0, 0.0);
+        for (place, cell) in self.cells.iter_mut().enumerate() {
+            let prior = self.level.prior(priors, self.stage, place);
+            let gain = cell.gain(prior, place, all);
+            let evidence = f64::from(cell.evidence) * factor;
+            if evidence < LEAST_EVIDENCE {
+                before += gain.share * f64::from(cell.mean);
+                *cell = Cell::default();
+                continue;
+            }
+            cell.evidence = evidence as f32;
+            if place > 0 {
+                before += gain.share * f64::from(cell.mean);
+                let kept = factor * gain.precision / (prior + gain.contrast * evidence);
+                cell.mean = (f64::from(cell.mean) * kept) as f32;
+                after += gain.share * f64::from(cell.mean);
+            }
+        }
+        // What goes back to the prior is the average visitor's logit, not the bias by itself.
+        let prior = self.level.prior(priors, self.stage, 0);
+        if let Some(bias) = self.cells.first_mut().filter(|bias| bias.evidence > 0.0) {
+            let kept = factor * (prior + f64::from(all)) / (prior + f64::from(bias.evidence));
+            bias.mean = ((f64::from(bias.mean) + before) * kept - after) as f32;
+        }
+        let taught = self.cells.iter().rposition(|cell| *cell != Cell::default()).map_or(0, |last| last + 1);
+        self.cells.truncate(taught);
+    }
+
     fn cell(&self, place: usize) -> Cell {
         self.cells.get(place).copied().unwrap_or_default()
     }
 
-    fn cell_mut(&mut self, place: usize) -> Option<&mut Cell> {
-        if place >= self.cells.len() {
-            self.cells.resize(place + 1, Cell::default());
+    /// Makes the row reach to all of some places.
+    fn make_room(&mut self, places: &[usize]) {
+        let reach = places.iter().max().map_or(0, |last| last + 1);
+        if reach > self.cells.len() {
+            self.cells.resize(reach, Cell::default());
         }
-        self.cells.get_mut(place)
     }
 }
 
@@ -208,7 +336,7 @@ impl Model {
             let place = self.place(*feature).unwrap_or(usize::MAX);
             let cell = row.map_or(Cell::default(), |row| row.cell(place));
             belief.mean += f64::from(cell.mean);
-            belief.variance += 1.0 / (block.prior(place) + f64::from(cell.evidence));
+            belief.variance += cell.gain(block.prior(place), place, row.map_or(0.0, Row::evidence)).variance();
         }
         belief
     }
@@ -237,19 +365,20 @@ impl Model {
     /// Folds one answer: `y` 1 or 0 with weight `w`; a negative weight takes back an earlier one. Each block comes
     /// with the places of its active features.
     pub(crate) fn update(&mut self, offset: f64, blocks: &[(Block, &[usize])], y: f64, w: f64) {
+        let takes_back = w < 0.0;
         let mut belief = Belief { mean: offset, variance: 0.0 };
         for (block, places) in blocks {
             let row = self.blocks.get(&block.key);
+            let all = row.map_or(0.0, Row::evidence);
             for place in *places {
                 let cell = row.map_or(Cell::default(), |row| row.cell(*place));
                 belief.mean += f64::from(cell.mean);
-                belief.variance += 1.0 / (block.prior(*place) + f64::from(cell.evidence));
+                belief.variance += cell.gain(block.prior(*place), *place, all).variance();
             }
         }
-        let p = sigmoid(belief.mean);
-        let s = w * p * (1.0 - p);
-        // Taking back may not overshoot: the denominator stays positive.
-        let e = w * (y - p) / (1.0 + s * belief.variance).max(0.5);
+        // A step that is taken back ended where the weights are now.
+        let p = sigmoid(if takes_back { belief.mean } else { belief.mode(y, w) });
+        let (force, evidence) = (w * (y - p), w * p * (1.0 - p));
         for (block, places) in blocks {
             if self.blocks.len() >= MOST_BLOCKS && !self.blocks.contains_key(&block.key) {
                 continue;
@@ -259,13 +388,13 @@ impl Model {
                 level: block.level,
                 cells: Vec::new(),
             });
-            for place in *places {
-                let prior = block.prior(*place);
-                if let Some(cell) = row.cell_mut(*place) {
-                    let q = prior + f64::from(cell.evidence);
-                    cell.mean += (e / q) as f32;
-                    cell.evidence = (f64::from(cell.evidence) + s).max(0.0) as f32;
-                }
+            if takes_back {
+                row.weigh(places, evidence);
+                row.shift(block, places, force);
+            } else {
+                row.make_room(places);
+                row.shift(block, places, force);
+                row.weigh(places, evidence);
             }
         }
     }
@@ -297,19 +426,8 @@ impl Model {
             if usize::from(row.stage) != stage {
                 return true;
             }
-            for (place, cell) in row.cells.iter_mut().enumerate() {
-                let (q, before) = (row.level.prior(priors, row.stage, place), f64::from(cell.evidence));
-                let after = before * factor;
-                if after < LEAST_EVIDENCE {
-                    *cell = Cell::default();
-                } else {
-                    let mean = f64::from(cell.mean) * factor * (q + before) / (q + after);
-                    *cell = Cell { mean: mean as f32, evidence: after as f32 };
-                }
-            }
-            let taught = row.cells.iter().rposition(|cell| *cell != Cell::default()).map_or(0, |last| last + 1);
-            row.cells.truncate(taught);
-            taught > 0
+            row.fade(priors, factor);
+            !row.cells.is_empty()
         });
     }
 }

@@ -152,18 +152,20 @@ impl Sheet {
 /// One block's part of the logit, place by place.
 struct Taught<'a> {
     cells: &'a [Cell],
+    all: f32,
     block: Block,
 }
 
 impl<'a> Taught<'a> {
     fn new(model: &'a Model, block: Block) -> Self {
-        Self { cells: model.row(block).map_or(&[], |row| &row.cells), block }
+        let cells: &[Cell] = model.row(block).map_or(&[], |row| &row.cells);
+        Self { cells, all: cells.first().map_or(0.0, |bias| bias.evidence), block }
     }
 
     /// Mean and variance.
     fn at(&self, place: usize) -> (f32, f32) {
         let cell = self.cells.get(place).copied().unwrap_or_default();
-        (cell.mean, (1.0 / (self.block.prior(place) + f64::from(cell.evidence))) as f32)
+        (cell.mean, cell.gain(self.block.prior(place), place, self.all).variance() as f32)
     }
 }
 

@@ -32,15 +32,75 @@ fn a_rate_is_found() {
 }
 
 #[test]
-fn taking_back_a_negative_undoes_it() {
+fn a_step_taken_back_at_once_leaves_what_was() {
     let mut model = taught(&[(5, true), (5, false), (6, true)]);
     let before = model.clone();
     let places = model.place_all(&[bias(), 5]);
     let blocks: [(Block, &[usize]); 1] = [(Block::site(&Priors::default(), 0), &places)];
-    model.update(-3.0, &blocks, 0.0, 1.0);
-    model.update(-3.0, &blocks, 0.0, -1.0);
-    let (now, then) = (model.belief(blocks[0].0, &[bias(), 5]), before.belief(blocks[0].0, &[bias(), 5]));
-    assert!((now.mean - then.mean).abs() < 0.02 && (now.variance - then.variance).abs() < 0.02);
+    for y in [0.0, 1.0] {
+        model.update(-3.0, &blocks, y, 0.7);
+        model.update(-3.0, &blocks, y, -0.7);
+        let (now, then) = (model.belief(blocks[0].0, &[bias(), 5]), before.belief(blocks[0].0, &[bias(), 5]));
+        assert!((now.mean - then.mean).abs() < 1e-4, "{now:?} was {then:?}");
+        assert!((now.variance - then.variance).abs() < 1e-4, "{now:?} was {then:?}");
+    }
+}
+
+#[test]
+fn the_mode_is_where_prior_and_answer_agree() {
+    for (mean, variance) in [(-4.6, 10.0), (-3.0, 0.1), (0.0, 30.0), (6.0, 2.0)] {
+        for (y, w) in [(1.0, 1.0), (0.0, 1.0), (0.0, 0.22), (1.0, 5.0)] {
+            let mode = Belief { mean, variance }.mode(y, w);
+            let miss = mode - mean - variance * w * (y - sigmoid(mode));
+            assert!(miss.abs() < 1e-6, "N({mean}, {variance}), y = {y}, w = {w}: {mode} misses by {miss}");
+        }
+    }
+}
+
+/// One block taught with two facts that differ and some that hold for everybody.
+fn with_common_facts(common: u32) -> [(f64, f64); 2] {
+    let mut model = Model::default();
+    let block = Block::site(&Priors::default(), 0);
+    let features = |fact: u32| [bias(), fact].into_iter().chain(100..100 + common).collect::<Vec<_>>();
+    for at in 0..3_000_u32 {
+        let fact = at % 2;
+        // 20 % and 5 %, spread evenly.
+        let y = f64::from(u8::from(at % (if fact == 0 { 10 } else { 40 }) == fact));
+        let places = model.place_all(&features(fact));
+        model.update(-3.0, &[(block, &places)], y, 1.0);
+    }
+    [0, 1].map(|fact| {
+        let belief = model.belief(block, &features(fact));
+        (belief.mean, belief.variance)
+    })
+}
+
+#[test]
+fn facts_that_hold_for_everybody_change_neither_belief_nor_its_width() {
+    let alone = with_common_facts(0);
+    for (fact, (mean, variance)) in with_common_facts(12).into_iter().enumerate() {
+        assert!((mean - alone[fact].0).abs() < 0.05, "{mean} beside {}", alone[fact].0);
+        assert!((variance / alone[fact].1 - 1.0).abs() < 0.1, "{variance} beside {}", alone[fact].1);
+    }
+    for ((mean, _), rate) in alone.into_iter().zip([0.2, 0.05]) {
+        assert!((sigmoid(mean - 3.0) / rate - 1.0).abs() < 0.2, "{} for {rate}", sigmoid(mean - 3.0));
+    }
+}
+
+/// With evidence from many visitors, the width is that of logistic regression by Newton's method with the whole matrix.
+#[test]
+fn the_width_is_that_of_two_independent_facts() {
+    let mut model = Model::default();
+    let block = Block::site(&Priors::default(), 0);
+    for at in 0..4_000_u32 {
+        let places = model.place_all(&[bias(), at % 2, 10 + at / 2 % 2]);
+        model.update(-3.0, &[(block, &places)], f64::from(u8::from(at % 9 == 0)), 1.0);
+    }
+    let belief = model.belief(block, &[bias(), 0, 10]);
+    let evidence: f64 = 4_000.0 * (1.0 / 9.0) * (8.0 / 9.0);
+    // Bias and two centred facts of ±½: 1/E + 2·(¼ / (E/4)).
+    let exact = 3.0 / evidence;
+    assert!((belief.variance / exact - 1.0).abs() < 0.2, "{} for {exact}", belief.variance);
 }
 
 #[test]
@@ -53,6 +113,20 @@ fn faded_evidence_widens_the_belief() {
     assert!(faded.mean.abs() < before.mean.abs(), "what is forgotten goes back to the prior");
     model.fade(&Priors::default(), 0, 1e-9);
     assert!(model.blocks.is_empty());
+}
+
+#[test]
+fn forgetting_in_many_steps_is_forgetting_in_one() {
+    let answers: Vec<_> = (0..3_000).map(|at| (at % 3, at % 7 == 0)).collect();
+    let (mut once, mut often) = (taught(&answers), taught(&answers));
+    once.fade(&Priors::default(), 0, 0.25);
+    (0..256).for_each(|_| often.fade(&Priors::default(), 0, libm::exp2(-2.0 / 256.0)));
+    for fact in 0..3 {
+        let [one, many] =
+            [&once, &often].map(|model| model.belief(Block::site(&Priors::default(), 0), &[bias(), fact]));
+        assert!((one.mean - many.mean).abs() < 0.01, "{one:?}, {many:?}");
+        assert!((one.variance / many.variance - 1.0).abs() < 0.01, "{one:?}, {many:?}");
+    }
 }
 
 proptest! {
