@@ -1,10 +1,12 @@
 //! Simulated visitors: they ask for offers, look, click and apply through the real HTTP API, many at a time, and the
 //! table at the end tells how much of the possible lift the edge has found.
 
+mod judge;
+#[cfg(test)]
+mod rehearsal;
 mod report;
 mod world;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +14,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
 use indicatif::{ProgressBar, ProgressStyle};
-use portico_engine::{Ask, Facts, Filled, Model, Policy, Predictor, Question, Seed, Source, decide};
 use portico_protocol::decide::DecideResponse;
 use portico_protocol::events::EventsResponse;
 use portico_protocol::site::SiteConfig;
@@ -23,9 +24,10 @@ use tokio::task::JoinSet;
 
 use crate::identity::{Claims, DemoIdentity};
 use crate::publish::{PARTNER_KEY, SITE_KEY};
+use judge::Judge;
 pub use report::Report;
 use report::Seen;
-use world::{APPLIES, KINDS, Visit};
+use world::{KINDS, Visit};
 
 /// Visits under way at once.
 const CONCURRENT: usize = 24;
@@ -98,41 +100,16 @@ pub async fn run(options: Options) -> Result<Report> {
 struct Simulation {
     options: Options,
     client: Client,
-    /// The configuration with everybody in the control group: tells what is eligible, in the control group's order.
-    control: Policy,
-    /// It learns nothing.
-    untaught: Predictor,
-    /// What a click and an application are worth, by offer.
-    worth: BTreeMap<String, [f64; 2]>,
+    judge: Judge,
     report: Mutex<Report>,
     acknowledged: AtomicU64,
 }
 
 impl Simulation {
     fn new(options: Options) -> Result<Self> {
-        let mut decisions = options.config.decisions.clone();
-        decisions.arms.control = 1.0;
-        decisions.arms.explore = 0.0;
-        let (control, errors) = Policy::compile(&decisions);
-        if let Some(error) = errors.first() {
-            bail!("{}: {}", error.pointer, error.detail);
-        }
-        let stage = |offer: &str, id: &str| control.stage(id).map_or(0.0, |at| control.stage_value(offer, at));
-        let worth = control
-            .offers()
-            .map(|(offer, _)| (offer.to_owned(), [stage(offer, "click"), stage(offer, "applied")]))
-            .collect();
         let client = Client::builder().timeout(Duration::from_secs(10)).build()?;
-        let untaught = Predictor::new(&control, Model::default());
-        Ok(Self {
-            options,
-            client,
-            control,
-            untaught,
-            worth,
-            report: Mutex::default(),
-            acknowledged: AtomicU64::new(0),
-        })
+        let judge = Judge::new(&options.config.decisions)?;
+        Ok(Self { options, client, judge, report: Mutex::default(), acknowledged: AtomicU64::new(0) })
     }
 
     async fn visit(&self, number: u64, visit: &Visit) -> Result<Seen> {
@@ -154,21 +131,19 @@ impl Simulation {
             placement.arm.with_context(|| format!("{} was not filled: {:?}", visit.placement, placement.reason))?;
         let shown: Vec<&str> = placement.offers.iter().map(|offer| offer.offer.as_str()).collect();
 
-        let mut rng = Rng::with_seed(visit.luck);
         let mut events = Vec::new();
-        let mut clicked = false;
-        for (at, offer) in placement.offers.iter().enumerate() {
+        let reached = visit.react(&shown);
+        for (at, (offer, reached)) in placement.offers.iter().zip(&reached).enumerate() {
             let mut event = |kind: &str, stage: Option<&str>| {
                 let id = format!("{:08x}-{number:x}-{at}-{}", self.options.seed as u32, events.len());
                 events.push(json!({ "id": id, "type": kind, "token": offer.token, "stage": stage }));
             };
             event("impression", None);
-            if rng.f64() < visit.click_rate(&offer.offer) {
-                clicked |= at == 0;
+            if *reached >= 1 {
                 event("click", None);
-                if rng.f64() < APPLIES {
-                    event("stage", Some("applied"));
-                }
+            }
+            if *reached >= 2 {
+                event("stage", Some("applied"));
             }
         }
         let sent = events.len() as u64;
@@ -179,47 +154,7 @@ impl Simulation {
         }
         self.acknowledged.fetch_add(sent, Ordering::Relaxed);
 
-        let count = shown.len() as u32;
-        let control = self.eligible(visit)?;
-        let value = |offers: &mut dyn Iterator<Item = &str>| -> f64 {
-            offers.take(count as usize).map(|offer| visit.value(offer, &self.worth)).sum()
-        };
-        let mut best: Vec<&str> = control.iter().map(String::as_str).collect();
-        best.sort_by(|left, right| visit.value(right, &self.worth).total_cmp(&visit.value(left, &self.worth)));
-        Ok(Seen {
-            kind: visit.kind,
-            arm,
-            first: shown.first().copied().unwrap_or_default().to_owned(),
-            best: best.first().copied().unwrap_or_default().to_owned(),
-            clicked,
-            shown: value(&mut shown.iter().copied()),
-            control: value(&mut control.iter().map(String::as_str)),
-            possible: value(&mut best.iter().copied()),
-        })
-    }
-
-    /// What may be shown, in the control group's order.
-    fn eligible(&self, visit: &Visit) -> Result<Vec<String>> {
-        let mut facts = Facts::default();
-        facts.insert(Source::Context, "topic", visit.topic);
-        if let Some((_, attributes)) = visit.customer.as_ref().filter(|_| visit.consents) {
-            facts.extend(Source::Identity, attributes.clone());
-        }
-        let question = Question {
-            facts: &facts,
-            sticky: "",
-            channel: "web",
-            dismissals: &[],
-            seen: &[],
-            placements: &[Ask { placement: visit.placement, count: Some(u32::MAX) }],
-            now_ms: now_s() * 1000,
-            seed: Seed(0),
-            site_key: &[0; 16],
-        };
-        match decide(&self.control, &self.untaught, &question).placements.pop() {
-            Some(Filled::Offers(offers)) => Ok(offers.into_iter().map(|chosen| chosen.offer).collect()),
-            _ => bail!("nothing is eligible in {}", visit.placement),
-        }
+        self.judge.judge(visit, arm, &shown, &reached, now_s() * 1000)
     }
 
     fn token(&self, customer: &str, attributes: serde_json::Map<String, Value>) -> String {

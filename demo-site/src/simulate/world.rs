@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// Rate at which anybody clicks on anything.
 const INDIFFERENT: f64 = 0.012;
 /// Probability that a click ends in an application.
-pub(super) const APPLIES: f64 = 0.2;
+const APPLIES: f64 = 0.2;
 /// Share of visitors who refuse personalization.
 const REFUSES: f64 = 0.1;
 
@@ -153,9 +153,19 @@ impl Visit {
     }
 
     /// The true rate at which this person clicks on an offer.
-    pub(super) fn click_rate(&self, offer: &str) -> f64 {
+    fn click_rate(&self, offer: &str) -> f64 {
         let tastes = KINDS[self.kind].tastes;
         tastes.iter().find(|(liked, _)| *liked == offer).map_or(INDIFFERENT, |(_, rate)| *rate)
+    }
+
+    /// How this person answers to offers: for each the number of stages reached, 1 a click, 2 an application.
+    pub(super) fn react(&self, offers: &[&str]) -> Vec<u8> {
+        let mut rng = Rng::with_seed(self.luck);
+        let mut reach = |offer: &&str| match rng.f64() < self.click_rate(offer) {
+            true => 1 + u8::from(rng.f64() < APPLIES),
+            false => 0,
+        };
+        offers.iter().map(&mut reach).collect()
     }
 
     /// The expected value of showing an offer to this person.
