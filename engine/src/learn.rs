@@ -17,8 +17,10 @@ use crate::quality::Quality;
 use crate::random::name_hash;
 use crate::tally::Tally;
 
+mod change;
 mod delay;
 
+use change::Watch;
 use delay::{Delays, Open, Waiting};
 
 /// Evidence is faded in steps of this part of the half-life: finer would cost a pass over the weights for nothing.
@@ -107,6 +109,7 @@ struct State {
     faded_to_ms: Vec<u64>,
     delays: Delays,
     waiting: Waiting,
+    watch: Watch,
 }
 
 /// What an example of one showing is made of, at any of its stages.
@@ -140,13 +143,17 @@ impl Learner {
                 if !row.before.seen {
                     self.model.count(offer.key, 0);
                     self.promise(row, 0);
+                    self.watch(policy, row, false);
                     if row.before.reached == 0 {
                         self.open(policy, row, example, 0);
                     }
                 }
             }
             Step::Dismissal => {}
-            Step::Stage(stage) => {
+            Step::Stage(stage) if usize::from(stage) < policy.stages.len() => {
+                if row.before.reached == 0 {
+                    self.watch(policy, row, true);
+                }
                 for reached in row.before.reached..=stage {
                     self.model.count(offer.key, usize::from(reached) + 1);
                     if let Some(promise) = row.promised.get(usize::from(reached)) {
@@ -163,6 +170,8 @@ impl Learner {
                     self.open(policy, row, example, usize::from(stage) + 1);
                 }
             }
+            // A stage of an older configuration.
+            Step::Stage(_) => {}
         }
     }
 
@@ -181,6 +190,23 @@ impl Learner {
         if let Some(promise) = row.promised.get(stage) {
             self.quality.open(stage, *promise, row.at_ms);
         }
+    }
+
+    /// Looks for a change of the world, and where one is found forgets most of what was learned before it.
+    fn watch(&mut self, policy: &Policy, row: &Observation, answered: bool) {
+        let (Some(keep), Some(promise)) = (policy.model.change_keeps, row.promised.first()) else {
+            return;
+        };
+        let (promised, reached) = self.quality.totals(0);
+        if self.state.watch.sees(f64::from(*promise), answered, promised, reached, self.state.now_ms) {
+            (0..policy.stages.len()).for_each(|stage| self.model.fade(&policy.model.priors, stage, keep));
+        }
+    }
+
+    /// When the world was found changed, in milliseconds since 1970: the latest times, oldest first.
+    #[must_use]
+    pub fn changes(&self) -> &[u64] {
+        self.state.watch.found_ms()
     }
 
     /// A stage can be reached from here on.

@@ -167,6 +167,9 @@ impl Policy {
         if model.half_life_days.is_some_and(|days| !days.is_finite() || days <= 0.0) {
             errors.add("/model/half_life_days".to_owned(), "a half-life is positive");
         }
+        if model.change_keeps.is_some_and(|part| !(0.0..=1.0).contains(&part)) {
+            errors.add("/model/change_keeps".to_owned(), "a part of the evidence is between 0 and 1");
+        }
         let channels = compile_channels(config, &mut errors);
         for (index, rule) in config.contact.iter().enumerate() {
             if !(rule.within_days > 0.0 && rule.within_days <= 366.0) {

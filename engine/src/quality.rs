@@ -154,6 +154,14 @@ impl Quality {
         }
     }
 
+    /// Answers at a stage that were promised, and those that came, as far as they are remembered.
+    pub(crate) fn totals(&self, stage: usize) -> (f64, f64) {
+        let factor = self.all.factor(HALF_LIFE_MS);
+        let buckets = self.stages.get(stage).map_or(&[][..], |stage| &stage.buckets);
+        let sum = buckets.iter().fold((0.0, 0.0), |sum, bucket| (sum.0 + bucket.promised, sum.1 + bucket.reached));
+        (sum.0 * factor, sum.1 * factor)
+    }
+
     /// What is known of each stage.
     #[must_use]
     pub fn stages(&self) -> Vec<StageQuality> {

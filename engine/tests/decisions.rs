@@ -238,6 +238,7 @@ fn what_does_not_fit_together_is_named() {
     check(|config| config["offers"][0]["ramp"] = json!({ "start": 0.0, "responses": 1 }), "/offers/0/ramp/start");
     check(|config| config["offers"][0]["prior_rates"] = json!({ "click": 1.0 }), "/offers/0/prior_rates/click");
     check(|config| config["stages"][0]["half_life_days"] = json!(0.0), "/stages/0/half_life_days");
+    check(|config| config["model"] = json!({ "change_keeps": 1.5 }), "/model/change_keeps");
     check(
         |config| {
             config["attributes"][2]["name"] = json!("holdings");

@@ -7,9 +7,14 @@ use std::collections::BTreeMap;
 
 use case::{Case, answer, config, impression, policy_of, shown};
 use portico_engine::{
-    Arm, Facts, Learner, Model, Observation, Place, Policy, Predictor, Progress, Source, Step, decide, explain,
+    Arm, DecodeError, Facts, Learner, Model, Observation, Place, Policy, Predictor, Progress, Source, Step, decide,
+    explain,
 };
+use proptest::prelude::*;
 use serde_json::json;
+
+/// What the models in `written/` say of a click on the saver, to [`Case`]'s visitor.
+const WRITTEN_RATE: f64 = 0.1095;
 
 #[test]
 fn answers_teach_who_wants_what() {
@@ -86,7 +91,7 @@ fn slow_rows(policy: &Policy, count: u64) -> Vec<Observation> {
 fn a_checkpoint_loses_nothing() {
     let mut config = config();
     config["channels"] = json!(["web", "kiosk"]);
-    config["model"] = json!({ "half_life_days": 1.0 });
+    config["model"] = json!({ "half_life_days": 1.0, "change_keeps": 0.1 });
     let policy = policy_of(config);
     let rows = slow_rows(&policy, 400);
     let mut whole = Learner::default();
@@ -117,6 +122,108 @@ fn shards_do_not_change_the_model() {
         learner.model.encode()
     };
     assert_eq!(fold(16), fold(1));
+}
+
+/// Rows as they may come from a record whose configuration, clock or sender was another.
+fn any_row() -> impl Strategy<Value = Observation> {
+    let features = prop::collection::vec(any::<u32>(), 0..40);
+    let promised = prop::collection::vec(any::<f32>(), 0..4);
+    let step = prop_oneof![
+        Just(Step::Impression),
+        Just(Step::Dismissal),
+        (0_u8..3).prop_map(Step::Stage),
+        any::<u8>().prop_map(Step::Stage)
+    ];
+    let offer = prop::sample::select(vec!["saver", "loan", "card", "kiosk", "nobody's"]);
+    let channel = prop::sample::select(vec!["web", "kiosk", "fax"]);
+    let at_ms = prop_oneof![0..10_000_000_u64, Just(u64::MAX), any::<u64>()];
+    let rest = (any::<bool>(), 0_u8..5, any::<Option<u64>>(), 0_u64..50, any::<u16>(), any::<u64>());
+    (features, promised, step, offer, channel, at_ms, rest).prop_map(
+        |(features, promised, step, offer, channel, at_ms, (seen, reached, since_ms, showing, shard, seq))| {
+            Observation {
+                showing,
+                offer: offer.into(),
+                placement: "hero".into(),
+                rank: 1,
+                channel: channel.into(),
+                arm: Arm::Model,
+                features,
+                promised,
+                step,
+                before: Progress { seen, reached },
+                impression: seen.then_some(Place { shard, seq }),
+                since_ms,
+                place: Place { shard, seq },
+                at_ms,
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_folded_is_read_back_and_decides(rows in prop::collection::vec(any_row(), 0..60)) {
+        let mut config = config();
+        config["channels"] = json!(["web", "kiosk"]);
+        config["model"] = json!({ "half_life_days": 1.0, "change_keeps": 0.1 });
+        let policy = policy_of(config);
+        let mut learner = Learner::default();
+        rows.iter().for_each(|row| learner.fold(&policy, row));
+        prop_assert_eq!(Learner::decode(&learner.encode()), Ok(learner.clone()));
+        let compact = Model::decode(&learner.model.encode_compact()).unwrap();
+        for model in [learner.model.clone(), compact] {
+            let predictor = Predictor::new(&policy, model);
+            let (_, trace) = Case::new("a").ask(&["list"], |question| explain(&policy, &predictor, question));
+            for stage in trace[0].offers.iter().flat_map(|entry| &entry.stages) {
+                prop_assert!((0.0..=1.0).contains(&stage.mean) && (0.0..=1.0).contains(&stage.sampled), "{:?}", stage);
+                prop_assert!(stage.deviation.is_finite() && stage.deviation > 0.0, "{:?}", stage);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stage_of_an_older_configuration_teaches_nothing() {
+    let policy = policy_of(config());
+    let mut learner = Learner::default();
+    let mut row = impression(&policy, "savings", "saver", 1);
+    learner.fold(&policy, &row);
+    let before = learner.model.clone();
+    (row.before, row.step) = (row.before.after(row.step), Step::Stage(200));
+    learner.fold(&policy, &row);
+    assert_eq!(learner.model, before);
+    assert_eq!(Learner::decode(&learner.encode()), Ok(learner));
+}
+
+/// Written by the first release of the format (with `PORTICO_WRITE_MODELS` set, as are the seeds of the fuzz target). When the format changes, what reads this must go on reading it, or
+/// refuse it by its version, upon which the learner is made again from the record.
+#[test]
+fn a_model_written_before_is_read_today() {
+    let policy = policy_of(config());
+    let mut learner = Learner::default();
+    let rows = slow_rows(&policy, 60);
+    rows.iter().for_each(|row| learner.fold(&policy, row));
+    if std::env::var_os("PORTICO_WRITE_MODELS").is_some() {
+        let seed = format!("{}/fuzz/seeds/learner_fold/rows.bin", env!("CARGO_MANIFEST_DIR"));
+        std::fs::write(seed, postcard::to_stdvec(&rows[..20]).unwrap()).unwrap();
+    }
+    for (file, today) in [("exact", learner.model.encode()), ("compact", learner.model.encode_compact())] {
+        let path = format!("{}/tests/written/model-3-{file}.bin", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("PORTICO_WRITE_MODELS").is_some() {
+            std::fs::write(&path, &today).unwrap();
+        }
+        let written = std::fs::read(&path).unwrap();
+        let model = Model::decode(&written).unwrap();
+        let again = if file == "exact" { model.encode() } else { model.encode_compact() };
+        assert!(again == written, "{file}: what was read is not written as it was");
+        let predictor = Predictor::new(&policy, model);
+        let (_, trace) = Case::new("a").ask(&["list"], |question| explain(&policy, &predictor, question));
+        let mean = trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap().stages[0].mean;
+        assert!((mean - WRITTEN_RATE).abs() < 0.001, "{file}: {mean}");
+        let mut newer = written;
+        newer[3] += 1;
+        assert_eq!(Model::decode(&newer), Err(DecodeError::Version), "{file}");
+    }
 }
 
 #[test]

@@ -17,6 +17,10 @@ use crate::world::{GROUPS, OFFERS, group_of};
 
 /// Time between two decisions. Half-lives are configured in days, so this is what a number of decisions is in days.
 pub(crate) const DECISION_MS: u64 = 1_000;
+/// Half-life of evidence in the runs that forget, in decisions.
+pub(crate) const HALF_LIFE: f64 = 12_500.0;
+/// Part of the evidence that is kept there when the world is found changed.
+pub(crate) const CHANGE_KEEPS: f64 = 0.1;
 const START_MS: u64 = 1_700_000_000_000;
 const SITE_KEY: [u8; 16] = *b"learning/bench!!";
 const PLACEMENT: &str = "slot";
@@ -34,10 +38,13 @@ impl Changes {
         Ok(())
     }
 
-    /// The same changes with forgetting: evidence counts half after so many decisions; never where absent.
-    pub(crate) fn with_half_life(&self, decisions: Option<f64>) -> Self {
+    /// The same changes with forgetting or without: evidence counts half after [`HALF_LIFE`] decisions, and most of it not at
+    /// all once the world is found changed.
+    pub(crate) fn with_forgetting(&self, forgetting: bool) -> Self {
+        let days = HALF_LIFE * DECISION_MS as f64 / 86_400_000.0;
         let mut changes = Self::default();
-        changes.set("half_life_days", json!(decisions.map(|decisions| decisions * DECISION_MS as f64 / 86_400_000.0)));
+        changes.set("half_life_days", json!(forgetting.then_some(days)));
+        changes.set("change_keeps", json!(forgetting.then_some(CHANGE_KEEPS)));
         // What was asked for at the command line has the last word.
         changes.0.extend(self.0.iter().cloned());
         changes
@@ -119,26 +126,26 @@ pub(crate) fn run(stream: &Stream<'_>, changes: &Changes, mut watch: impl FnMut(
             site_key: &SITE_KEY,
         };
         let decided = decide(&policy, &predictor, &question);
-        let offer = match decided.placements.first() {
-            Some(Filled::Offers(chosen)) => chosen.first().and_then(|chosen| chosen.offer.parse::<usize>().ok()),
+        let chosen = match decided.placements.first() {
+            Some(Filled::Offers(chosen)) => chosen.first(),
             _ => None,
         };
         took.deciding += begun.elapsed();
-        let offer = offer.ok_or("the engine has chosen nothing")?;
+        let chosen = chosen.ok_or("the engine has chosen nothing")?;
+        let offer = chosen.offer.parse::<usize>().map_err(|error| error.to_string())?;
         let answer = stream.answer(decision, offer);
-        record.add(
+        let shown = |step| Shown {
             decision,
-            0.0,
-            Shown { decision, offer, arm: decided.arm, features: decided.features.clone(), step: Step::Impression },
-        );
+            offer,
+            arm: decided.arm,
+            features: decided.features.clone(),
+            promised: chosen.promised.clone(),
+            step,
+        };
+        record.add(decision, 0.0, shown(Step::Impression));
         for (stage, after) in [answer.first, answer.second].into_iter().enumerate() {
             if let Some(after) = after {
-                let step = Step::Stage(stage as u8);
-                record.add(
-                    decision,
-                    after,
-                    Shown { decision, offer, arm: decided.arm, features: decided.features.clone(), step },
-                );
+                record.add(decision, after, shown(Step::Stage(stage as u8)));
             }
         }
         watch(Choice { decision, offer, by_model: decided.arm == Arm::Model, answered: answer.first.is_some() });
@@ -217,6 +224,7 @@ struct Shown {
     offer: usize,
     arm: Arm,
     features: Vec<Feature>,
+    promised: Vec<f32>,
     step: Step,
 }
 
@@ -269,7 +277,7 @@ impl Record {
                 channel: "web".to_owned(),
                 arm: shown.arm,
                 features: shown.features,
-                promised: Vec::new(),
+                promised: shown.promised,
                 step: shown.step,
                 before: *progress,
                 impression: Some(*impression),

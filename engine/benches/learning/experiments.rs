@@ -17,8 +17,6 @@ use crate::world::{Family, OFFERS};
 const MARKS: [usize; 3] = [10_000, 50_000, 200_000];
 /// Decisions of streams with a course of their own, unless the horizon is shorter.
 const COURSE_DECISIONS: usize = 50_000;
-/// Half-life that is tried after an abrupt change, in decisions.
-pub(crate) const HALF_LIFE: f64 = 12_500.0;
 /// A/A worlds for each seed: a frequency of false claims needs more runs than a mean.
 pub(crate) const EQUAL_WORLDS: u64 = 4;
 pub(crate) const HOLD_OUT: f64 = 0.1;
@@ -65,7 +63,7 @@ pub(crate) struct Plan<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Learner {
     Ours,
-    /// With the half-life of [`HALF_LIFE`].
+    /// With [`Changes::with_forgetting`].
     OursForgetting,
     VowpalWabbit,
     /// The one offer that is best on average.
@@ -188,7 +186,7 @@ impl Plan<'_> {
         let mut meter = Meter::new(&self.measured(course));
         let lifts = match learner {
             Learner::Ours | Learner::OursForgetting => {
-                let changes = self.changes.with_half_life((learner == Learner::OursForgetting).then_some(HALF_LIFE));
+                let changes = self.changes.with_forgetting(learner == Learner::OursForgetting);
                 engine::run(&stream, &changes, |choice| meter.chose(&stream, choice.decision, choice.offer))?;
                 meter.lifts()
             }
@@ -206,7 +204,7 @@ impl Plan<'_> {
 
     fn play_equal(&self, seed: u64) -> Result<Equal, String> {
         let stream = Stream::new(self.table, Family::Additive, Course::Equal, seed, self.decisions(Course::Equal));
-        let changes = self.changes.with_half_life(None).with_hold_out(HOLD_OUT);
+        let changes = self.changes.with_forgetting(false).with_hold_out(HOLD_OUT);
         let mut model = [Rate::default(); OFFERS];
         let mut hold_out = Rate::default();
         let mut ever = false;

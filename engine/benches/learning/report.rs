@@ -1,7 +1,7 @@
 //! The results as Markdown tables, and run by run as CSV.
 
-use crate::engine::DECISION_MS;
-use crate::experiments::{EQUAL_WORLDS, Equal, HALF_LIFE, HOLD_OUT, Learner, Plan, Results, Speed};
+use crate::engine::{CHANGE_KEEPS, DECISION_MS, HALF_LIFE};
+use crate::experiments::{EQUAL_WORLDS, Equal, HOLD_OUT, Learner, Plan, Results, Speed};
 use crate::lift::Estimate;
 use crate::stream::{Course, LAG};
 use crate::world::{BASE_RATE, Family, GROUPS, OFFERS};
@@ -110,8 +110,14 @@ impl View<'_> {
             return;
         }
         let decisions = self.plan.decisions(Course::Change);
-        line(text, &format!("\nAbrupt change at half of {decisions} decisions, lift in the last quarter.\n"));
-        line(text, &format!("| change | never forgetting | half-life {HALF_LIFE} decisions | lead | 95 % |"));
+        line(
+            text,
+            &format!(
+                "\nAbrupt change at half of {decisions} decisions, lift in the last quarter. Forgetting: half-life {HALF_LIFE} decisions, and where answers fall to half of their promise {:.0} % of the evidence is kept.\n",
+                CHANGE_KEEPS * 100.0
+            ),
+        );
+        line(text, "| change | never forgetting | forgetting | lead | 95 % |");
         line(text, "|---|---|---|---|---|");
         for (name, family) in self.families() {
             let (without, with) = (lifts(Learner::Ours, family), lifts(Learner::OursForgetting, family));

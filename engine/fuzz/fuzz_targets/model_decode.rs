@@ -1,6 +1,6 @@
 //! Any bytes as a model: refused or read, and what is read is written as it reads.
 //!
-//! `cargo +nightly fuzz run model_decode` in `engine`.
+//! `cargo +nightly fuzz run model_decode fuzz/corpus/model_decode tests/written` in `engine`.
 
 #![no_main]
 
