@@ -1,9 +1,12 @@
-//! What the whole-system tests stand on: an edge on a scratch folder with the demo's sites, and a real browser.
+//! What the whole-system tests stand on: an edge on a scratch folder with the demo's sites, a real browser, and the
+//! engine alone inside workerd.
 //!
 //! `cargo xtask test` builds everything and says in the environment where it is.
 
 mod browser;
+mod inside;
 mod world;
 
 pub use browser::{Browser, Look};
+pub use inside::Inside;
 pub use world::{Answer, World};

@@ -1,5 +1,7 @@
-//! `cargo xtask bench engine`: how long a decision, a snapshot and an answer take, at 100 and at 1,000 offers.
+//! `cargo xtask bench engine`: how long a decision, a snapshot and an answer take, at 100 and at 1,000 offers, natively and
+//! inside workerd.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -11,12 +13,13 @@ use super::page;
 use crate::command::{cargo, output};
 use crate::places::Places;
 use crate::step::say;
+use crate::{build, setup};
 
-/// Ids of `engine/benches/decide.rs`, with what they are in words.
+/// What `engine/benches/decide` measures, with what it is in words.
 const MEASURED: [(&str, &str); 4] = [
-    ("decide 3 placements", "a decision: 3 placements, 40 facts, rules, contact policy"),
-    ("explain 3 placements", "the same with its full trace"),
-    ("decode and lay out a snapshot", "a snapshot: decoded and laid out"),
+    ("decide", "a decision: 3 placements, 40 facts, rules, contact policy"),
+    ("explain", "the same with its full trace"),
+    ("lay_out", "a snapshot: decoded and laid out"),
     ("fold", "an answer folded"),
 ];
 const OFFERS: [&str; 2] = ["100", "1000"];
@@ -28,20 +31,35 @@ pub(crate) struct EngineArguments {
     write: bool,
 }
 
-/// Runs the benchmark and prints its table.
+/// Runs the benchmark natively and inside workerd, and prints its table.
 pub(crate) fn run(places: &Places, arguments: &EngineArguments) -> Result<()> {
-    say("  ...     engine: compiling and running, two minutes");
+    let tools = setup::for_builds(places)?;
+    let modules = build::inside::build(places, &tools)?;
+    say("  ...     engine: compiling and running natively, two minutes");
     let mut bench = cargo(&places.root);
     bench.args(["bench", "--quiet", "--package", "portico-engine", "--bench", "decide"]);
     let said =
         output(&mut bench).context("the benchmark failed; run `cargo bench -p portico-engine --bench decide`")?;
+    say("  ...     engine: compiling and running inside workerd, a minute");
+    let mut bench = cargo(&places.root);
+    bench.args(["bench", "--quiet", "--package", "portico-tests", "--bench", "inside"]);
+    let inside = output(bench.env("PORTICO_INSIDE", modules).env("PORTICO_WORKERD", tools.npm.workerd()))
+        .context("the benchmark failed inside workerd")?;
+    let inside = read_inside(&inside);
     let folder = target_folder(places)?.join("criterion/engine");
-    let mut table =
-        "| natively, one thread, mean | 100 offers | 1,000 offers | grows by |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| one thread | native, 100 offers | native, 1,000 offers | grows by | workerd, 100 offers | × native | workerd, 1,000 offers | × native |\n|---|---|---|---|---|---|---|---|\n".to_owned();
     for (id, words) in MEASURED {
-        let [small, large] = OFFERS.map(|offers| mean_ns(&folder.join(id).join(offers)));
+        let native = OFFERS.map(|offers| mean_ns(&folder.join(id).join(offers)));
+        let [small, large] = native;
         let (small, large) = (small?, large?);
-        writeln!(table, "| {words} | {} | {} | {:.1} × |", time(small), time(large), large / small)?;
+        write!(table, "| {words} | {} | {} | {:.1} × |", time(small), time(large), large / small)?;
+        for (offers, native) in OFFERS.into_iter().zip([small, large]) {
+            let inside = inside
+                .get(&(id, offers))
+                .with_context(|| format!("the benchmark inside workerd does not say how long {id} takes"))?;
+            write!(table, " {} | {:.1} × |", time(*inside), inside / native)?;
+        }
+        table.push('\n');
     }
     let sizes: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("snapshot of ")).collect();
     writeln!(table, "\nThe taught snapshot: {}.", sizes.join("; "))?;
@@ -53,6 +71,15 @@ pub(crate) fn run(places: &Places, arguments: &EngineArguments) -> Result<()> {
         page::write(places, "engine", "cargo xtask bench engine --write", &table)?;
     }
     Ok(())
+}
+
+/// Nanoseconds by what and offers, from lines `inside <what> <offers> <nanoseconds>`.
+fn read_inside(said: &str) -> BTreeMap<(&str, &str), f64> {
+    let read = |line| match *str::split_whitespace(line).collect::<Vec<_>>() {
+        ["inside", what, offers, ns] => Some(((what, offers), ns.parse().ok()?)),
+        _ => None,
+    };
+    said.lines().filter_map(read).collect()
 }
 
 fn target_folder(places: &Places) -> Result<PathBuf> {
@@ -87,6 +114,12 @@ fn time(ns: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_inside_is_read() {
+        let read = read_inside("noise\ninside decide 100 61234\ninside fold 100 many\n");
+        assert_eq!(read, BTreeMap::from([(("decide", "100"), 61_234.0)]));
+    }
 
     #[test]
     fn times_are_read_at_a_glance() {

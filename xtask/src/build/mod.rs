@@ -11,7 +11,7 @@
 mod app;
 mod assets;
 mod edge;
-pub(crate) mod golden;
+pub(crate) mod inside;
 mod loader;
 mod sizes;
 mod target;

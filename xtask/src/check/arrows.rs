@@ -17,7 +17,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("portico-console", &["portico-protocol", "portico-engine"]),
     ("portico-edge", &["portico-protocol", "portico-engine", "portico-widget"]),
     ("portico-demo-site", &["portico-protocol", "portico-engine"]),
-    ("portico-golden", &["portico-engine"]),
+    ("portico-inside", &["portico-engine"]),
     ("xtask", &[]),
 ];
 /// What the engine must not reach, however indirectly: a platform, an asynchronous runtime, entropy.

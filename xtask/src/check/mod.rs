@@ -58,17 +58,17 @@ pub(crate) fn run(places: &Places) -> Result<bool> {
         test.args(["test", "--workspace", "--exclude", SYSTEM_TESTS, "--no-fail-fast"]);
         counted(&mut test)
     });
-    let mut golden = None;
+    let mut inside = None;
     run.check("build", || {
         build::run(places, &build, None)?;
-        golden = Some(build::golden::build(places, &build)?);
+        inside = Some(build::inside::build(places, &build)?);
         Ok(true)
     });
-    if let Some(golden) = golden {
+    if let Some(inside) = inside {
         run.tests("tests, whole system", || {
             let mut test = cargo(&places.root);
             test.args(["test", "--package", SYSTEM_TESTS, "--no-fail-fast"]);
-            counted(system_environment(&mut test, places, &build, &tests).env("PORTICO_GOLDEN", golden))
+            counted(system_environment(&mut test, places, &build, &tests).env("PORTICO_INSIDE", inside))
         });
     } else {
         run.fail("tests, whole system", "not run: there is no build to test");
