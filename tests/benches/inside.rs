@@ -7,7 +7,7 @@ use portico_tests::Inside;
 
 /// What is measured, and how many times in one request at 100 offers.
 const MEASURED: [(&str, usize); 4] = [("decide", 4_000), ("explain", 200), ("lay_out", 200), ("fold", 20)];
-const ROUNDS: usize = 8;
+const ROUNDS: u32 = 8;
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -39,7 +39,7 @@ struct Arguments {
     #[arg(long, default_value_t = 8)]
     seeds: usize,
     /// The first seed: settings are tried on other seeds than those reported.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 21)]
     first_seed: u64,
     /// Decisions of the stationary streams.
     #[arg(long, default_value_t = 50_000)]

@@ -47,7 +47,7 @@ pub(crate) fn run(places: &Places, arguments: &EngineArguments) -> Result<()> {
         .context("the benchmark failed inside workerd")?;
     let inside = read_inside(&inside);
     let folder = target_folder(places)?.join("criterion/engine");
-    let mut table = "| one thread | native, 100 offers | native, 1,000 offers | grows by | workerd, 100 offers | × native | workerd, 1,000 offers | × native |\n|---|---|---|---|---|---|---|---|\n".to_owned();
+    let mut table = "| one thread, mean | native, 100 offers | native, 1,000 offers | grows by | workerd, 100 offers | × native | workerd, 1,000 offers | × native |\n|---|---|---|---|---|---|---|---|\n".to_owned();
     for (id, words) in MEASURED {
         let native = OFFERS.map(|offers| mean_ns(&folder.join(id).join(offers)));
         let [small, large] = native;
