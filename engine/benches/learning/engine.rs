@@ -1,4 +1,4 @@
-//! Our engine as a learner of the benchmark. Everything here that touches the engine's interface is in this file.
+//! Our engine as a learner of the benchmark. Everything here that decides or learns with it is in this file.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

@@ -4,6 +4,8 @@ use std::iter::once;
 use std::ops::Range;
 
 use clap::ValueEnum;
+use portico_engine::Arm;
+use portico_engine::evaluate::{Finding, Level, Lift, Range as Rewards};
 
 use crate::covariates::Table;
 use crate::engine::{self, Changes, Choice};
@@ -20,6 +22,8 @@ const COURSE_DECISIONS: usize = 50_000;
 /// A/A worlds for each seed: a frequency of false claims needs more runs than a mean.
 pub(crate) const EQUAL_WORLDS: u64 = 4;
 pub(crate) const HOLD_OUT: f64 = 0.1;
+/// Part of the comparisons without a difference in which one may ever be claimed.
+const FALSE_CLAIMS: f64 = 0.05;
 /// One-sided 5 % point of the normal distribution.
 const CLAIM: f64 = 1.645;
 
@@ -99,6 +103,8 @@ pub(crate) struct Equal {
     pub(crate) at_the_end: bool,
     /// The same at any look, one after each refresh.
     pub(crate) ever: bool,
+    /// The engine's own confidence sequence claims a difference at any of these looks.
+    pub(crate) sequence: bool,
     /// The offer that the model shows the most beats its other offers, by one look at the end.
     pub(crate) favourite: bool,
     /// That offer's part of what the model shows.
@@ -207,13 +213,23 @@ impl Plan<'_> {
         let changes = self.changes.with_forgetting(false).with_hold_out(HOLD_OUT);
         let mut model = [Rate::default(); OFFERS];
         let mut hold_out = Rate::default();
-        let mut ever = false;
+        let (mut ever, mut sequence) = (false, false);
+        let settings = Rewards::new(0.0, 1.0).zip(Level::new(FALSE_CLAIMS)).ok_or("the level is no probability")?;
+        let mut own = Lift::new(1.0 - HOLD_OUT, settings.0, settings.1).map_err(|error| error.to_string())?;
+        let mut refused = None;
         engine::run(&stream, &changes, |choice: Choice| {
             if choice.by_model { &mut model[choice.offer] } else { &mut hold_out }.count(choice.answered);
+            // Every decision of these streams is a visitor's only one.
+            let arm = if choice.by_model { Arm::Model } else { Arm::Control };
+            refused = refused.or(own.observe(arm, f64::from(u8::from(choice.answered))).err());
             if (choice.decision + 1).is_multiple_of(LAG) {
+                sequence |= own.finding() != Finding::Open;
                 ever |= Rate::sum(&model).beats(hold_out);
             }
         })?;
+        if let Some(error) = refused {
+            return Err(error.to_string());
+        }
         let all = Rate::sum(&model);
         let favourite =
             model.iter().copied().max_by(|left, right| left.shown.total_cmp(&right.shown)).unwrap_or_default();
@@ -221,6 +237,7 @@ impl Plan<'_> {
         Ok(Equal {
             at_the_end: all.beats(hold_out),
             ever,
+            sequence,
             favourite: favourite.beats(others),
             favourite_share: favourite.shown / all.shown,
         })

@@ -178,7 +178,7 @@ fn equal(text: &mut String, runs: &[Equal], decisions: usize) {
         text,
         &format!(
             "\nNo offer is better than another: {} runs ({EQUAL_WORLDS} for each seed) of {decisions} decisions, hold-out \
-             {} %. What a one-sided z-test at 5 % between arms would falsely claim:\n",
+             {} %. What a one-sided z-test at 5 % between arms would falsely claim, and what the engine does:\n",
             runs.len(),
             HOLD_OUT * 100.0
         ),
@@ -189,6 +189,10 @@ fn equal(text: &mut String, runs: &[Equal], decisions: usize) {
         &format!("| the model beats the hold-out, one look at the end | {:.0} % |", share(|run| run.at_the_end)),
     );
     line(text, &format!("| the same, a look after each {LAG} decisions | {:.0} % |", share(|run| run.ever)));
+    line(
+        text,
+        &format!("| **the engine's confidence sequence, at all these looks** | {:.0} % |", share(|run| run.sequence)),
+    );
     line(
         text,
         &format!("| the model's favourite beats its other offers, one look | {:.0} % |", share(|run| run.favourite)),
