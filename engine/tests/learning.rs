@@ -182,6 +182,40 @@ proptest! {
     }
 }
 
+/// A thousand showings with a promise of 20 % kept, then as many with it broken.
+#[test]
+fn broken_promises_make_it_forget_where_that_is_wanted() {
+    let learn = |keeps: serde_json::Value| {
+        let mut config = config();
+        config["model"] = json!({ "half_life_days": null, "change_keeps": keeps });
+        let policy = policy_of(config);
+        let mut learner = Learner::default();
+        for showing in 0..2_000 {
+            let mut row = impression(&policy, "savings", "saver", showing);
+            (row.promised, row.at_ms) = (vec![0.2], row.at_ms + showing);
+            learner.fold(&policy, &row);
+            if showing % 5 == 0 && showing < 1_000 {
+                (row.before, row.since_ms) = (row.before.after(row.step), Some(row.at_ms));
+                row.step = Step::Stage(0);
+                learner.fold(&policy, &row);
+            }
+        }
+        let predictor = Predictor::new(&policy, learner.model.clone());
+        let mut case = Case::new("a");
+        case.facts = Facts::default();
+        case.facts.insert(Source::Context, "topic", "savings");
+        let (_, trace) = case.ask(&["list"], |question| explain(&policy, &predictor, question));
+        (learner, trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap().stages[0].clone())
+    };
+    let ((firm, kept), (shaken, given_up)) = (learn(json!(null)), learn(json!(0.1)));
+    assert!(firm.changes().is_empty(), "nobody asked to look");
+    // Answers end with showing 1,000; twelve nats at a tenth each are found some 120 showings later.
+    let found = shaken.changes().first().map(|at| at - 1_000_000);
+    assert!(found.is_some_and(|at| (1_050..1_300).contains(&at)), "{:?}", shaken.changes());
+    assert!(given_up.deviation > kept.deviation, "less is known: {given_up:?}, {kept:?}");
+    assert!(given_up.mean < kept.mean * 0.7, "and what is new weighs more: {given_up:?}, {kept:?}");
+}
+
 #[test]
 fn a_stage_of_an_older_configuration_teaches_nothing() {
     let policy = policy_of(config());
@@ -195,8 +229,9 @@ fn a_stage_of_an_older_configuration_teaches_nothing() {
     assert_eq!(Learner::decode(&learner.encode()), Ok(learner));
 }
 
-/// Written by the first release of the format (with `PORTICO_WRITE_MODELS` set, as are the seeds of the fuzz target). When the format changes, what reads this must go on reading it, or
-/// refuse it by its version, upon which the learner is made again from the record.
+/// Written by the first release of the format, by this test with `PORTICO_WRITE_MODELS` set; so are the fuzz target's
+/// seeds. When the format changes, what reads this must go on reading it, or refuse it by its version, upon which the
+/// learner is made again from the record.
 #[test]
 fn a_model_written_before_is_read_today() {
     let policy = policy_of(config());

@@ -6,7 +6,7 @@ use anyhow::Result;
 use portico_tests::Inside;
 
 /// What is measured, and how many times in one request at 100 offers.
-const MEASURED: [(&str, usize); 4] = [("decide", 4_000), ("explain", 200), ("lay_out", 200), ("fold", 20)];
+const MEASURED: [(&str, usize); 4] = [("decide", 10_000), ("explain", 400), ("lay_out", 400), ("fold", 100)];
 const ROUNDS: u32 = 8;
 
 #[tokio::main]

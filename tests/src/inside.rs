@@ -21,9 +21,8 @@ export default {
     const [, what, offers, times] = url.pathname.split("/");
     if (!sites.has(offers)) sites.set(offers, new Benchmark(Number(offers)));
     const site = sites.get(offers);
-    const each = what === "fold" ? site.answers() : 1;
-    site.run(what, Number(times) * each);
-    return new Response(String(each));
+    site.run(what, Number(times));
+    return new Response(String(what === "fold" ? site.answers() : 1));
   },
 };
 "#;
@@ -63,7 +62,7 @@ impl Inside {
             .context("workerd does not start")?;
         let inside = Self { origin: format!("http://127.0.0.1:{port}"), _workerd: workerd, _folder: folder };
         let end = Instant::now() + START_DEADLINE;
-        while let Err(error) = reqwest::get(format!("{}/nothing/1/0", inside.origin)).await {
+        while let Err(error) = reqwest::get(format!("{}/golden", inside.origin)).await {
             if Instant::now() > end {
                 return Err(error.into());
             }
@@ -80,17 +79,18 @@ impl Inside {
         self.get("/golden").await
     }
 
-    /// How long it takes to do something of the benchmark once, at a number of offers: the mean over some rounds, without
-    /// what a request takes by itself. Measured from outside, because a worker's own clock stands still while it computes.
+    /// How long it takes to do something of the benchmark once, at a number of offers: the mean over some rounds after
+    /// one that lets the compiler settle, without what a request takes by itself. Measured from outside, because a worker's own clock stands still while it computes.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn time(&self, what: &str, offers: usize, times: usize, rounds: u32) -> Result<Duration> {
-        let (mut empty, mut full, mut each) = (Duration::ZERO, Duration::ZERO, 1);
+        let each: u32 = self.get(&format!("/{what}/{offers}/{times}")).await?.parse()?;
+        let (mut empty, mut full) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..rounds {
             for (times, sum) in [(0, &mut empty), (times, &mut full)] {
                 let begun = Instant::now();
-                each = self.get(&format!("/{what}/{offers}/{times}")).await?.parse()?;
+                self.get(&format!("/{what}/{offers}/{times}")).await?;
                 *sum += begun.elapsed();
             }
         }

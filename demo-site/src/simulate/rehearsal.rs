@@ -1,10 +1,5 @@
 //! The same public before the engine alone, without an edge: many runs in seconds, so that luck cannot hide a fault.
 
-use std::collections::VecDeque;
-
-use super::judge::Judge;
-use super::report::Report;
-use super::world::Visit;
 use fastrand::Rng;
 use portico_engine::config::Config;
 use portico_engine::{
@@ -12,7 +7,11 @@ use portico_engine::{
     decide,
 };
 
-/// Visits between a visit and the first decision that knows of it.
+use super::judge::Judge;
+use super::report::Report;
+use super::world::Visit;
+
+/// Visits at most between a visit and the first decision that knows of it.
 const LAG: u64 = 100;
 /// Time between two visits.
 const VISIT_MS: u64 = 8;
@@ -26,7 +25,7 @@ fn rehearse(decisions: &Config, seed: u64, visits: u64) -> Report {
     let mut rng = Rng::with_seed(seed);
     let mut learner = Learner::default();
     let mut predictor = Predictor::new(&policy, learner.model.clone());
-    let mut record = VecDeque::new();
+    let mut record = Vec::new();
     let mut report = Report::default();
     for number in 0..visits {
         if number % LAG == 0 {
@@ -58,7 +57,7 @@ fn rehearse(decisions: &Config, seed: u64, visits: u64) -> Report {
             for step in [Step::Impression, Step::Stage(0), Step::Stage(1)].into_iter().take(usize::from(*reached) + 1) {
                 // Each visit has room for 64 rows in the record.
                 let place = |step: u64| Place { shard: 0, seq: number * 64 + u64::from(rank) * 3 + step };
-                record.push_back(Observation {
+                record.push(Observation {
                     showing: number * 64 + u64::from(rank),
                     offer: offer.offer.clone(),
                     placement: visit.placement.to_owned(),

@@ -113,7 +113,8 @@ impl View<'_> {
         line(
             text,
             &format!(
-                "\nAbrupt change at half of {decisions} decisions, lift in the last quarter. Forgetting: half-life {HALF_LIFE} decisions, and where answers fall to half of their promise {:.0} % of the evidence is kept.\n",
+                "\nAbrupt change at half of {decisions} decisions, lift in the last quarter. Forgetting: half-life \
+                 {HALF_LIFE} decisions, and where answers fall to half of their promise {:.0} % of the evidence is kept.\n",
                 CHANGE_KEEPS * 100.0
             ),
         );

@@ -1,6 +1,7 @@
 //! Any rows into a learner: folded without a panic, and what comes of them is written as it reads.
 //!
-//! `cargo +nightly fuzz run learner_fold fuzz/corpus/learner_fold fuzz/seeds/learner_fold` in `engine`. The input is a list of rows in postcard's form.
+//! `cargo +nightly fuzz run learner_fold fuzz/corpus/learner_fold fuzz/seeds/learner_fold` in `engine`. The input is
+//! a list of rows in postcard's form.
 
 #![no_main]
 
@@ -20,7 +21,7 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
         "offers": [{ "id": "a", "group": "all" }, { "id": "b", "group": "all" }],
         "placements": [{ "id": "hero" }],
         "channels": ["web", "kiosk"],
-        "model": { "half_life_days": 1.0 },
+        "model": { "half_life_days": 1.0, "change_keeps": 0.1 },
     });
     let (policy, errors) = Policy::compile(&from_value::<Config>(config).unwrap());
     assert!(errors.is_empty());

@@ -87,7 +87,7 @@ fn facts_that_hold_for_everybody_change_neither_belief_nor_its_width() {
     }
 }
 
-/// With evidence from many visitors, the width is that of logistic regression by Newton's method with the whole matrix.
+/// With much evidence, the width is that of the whole matrix where facts are independent.
 #[test]
 fn the_width_is_that_of_two_independent_facts() {
     let mut model = Model::default();

@@ -32,14 +32,14 @@ impl Benchmark {
         Self(Subject::new(offers))
     }
 
-    /// Does something so many times. Folding counts answers, in whole rounds of the subject's.
+    /// Does something so many times. Folding once is folding [`Benchmark::answers`] answers.
     pub fn run(&mut self, what: &str, times: usize) {
         match what {
             "decide" => (0..times).for_each(|_| drop(black_box(self.0.decide()))),
             "explain" => (0..times).for_each(|_| drop(black_box(self.0.explain()))),
             "lay_out" => (0..times).for_each(|_| drop(black_box(self.0.lay_out()))),
-            "fold" => (0..times / self.0.rows.len()).for_each(|_| self.0.fold()),
-            _ => {}
+            "fold" => (0..times).for_each(|_| self.0.fold()),
+            _ => wasm_bindgen::throw_str("the benchmark has nothing of this name"),
         }
     }
 
