@@ -58,6 +58,9 @@ pub struct Attribute {
     /// Inner edges of the bins into which a number falls for the models, ascending.
     #[serde(default)]
     pub bins: Vec<f64>,
+    /// Words that a text or a set is known to take: reports name them. Others may come all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
     /// Which source may give it; a fact from another source is not believed.
     pub source: Source,
     /// Whether the models use it (rules always may).

@@ -1,6 +1,8 @@
 //! Facts as features: each known or missing fact becomes a hashed bin that the models have a weight for.
 
-use crate::config::Attribute;
+use std::collections::BTreeMap;
+
+use crate::config::{Attribute, AttributeKind};
 use crate::facts::Value;
 use crate::policy::Policy;
 use crate::random::name_hash;
@@ -10,6 +12,8 @@ pub type Feature = u32;
 
 /// Members of a set that become features; a longer set says little by its tail.
 const SET_MEMBERS: usize = 8;
+/// What the bias is called.
+const ANYBODY: &str = "any visitor";
 
 /// The feature that is always on.
 pub(crate) fn bias() -> Feature {
@@ -28,34 +32,74 @@ impl Policy {
     pub fn features(&self, slots: &[Value]) -> Vec<Feature> {
         let mut features = vec![bias()];
         self.for_each_bin(slots, |attribute, bin| {
-            features.push(hash(&[b"fact", attribute.name.as_bytes(), bin.as_bytes()]));
+            features.push(feature(attribute, bin));
         });
         features
     }
 
     /// The same features in words, in the same order.
     pub(crate) fn feature_names(&self, slots: &[Value]) -> Vec<String> {
-        let mut names = vec!["any visitor".to_owned()];
+        let mut names = vec![ANYBODY.to_owned()];
         self.for_each_bin(slots, |attribute, bin| names.push(format!("{} {bin}", attribute.name)));
         names
     }
 
-    fn for_each_bin(&self, slots: &[Value], mut each: impl FnMut(&Attribute, &str)) {
-        for (attribute, value) in self.attributes.iter().zip(slots).filter(|(attribute, _)| attribute.learn) {
-            match value {
-                Value::Missing => each(attribute, "is missing"),
-                Value::Bool(flag) => each(attribute, if *flag { "= yes" } else { "= no" }),
-                Value::Text(text) => each(attribute, &format!("= {text}")),
-                // A moment or a place repeats for nobody else; what follows from them is for rules.
-                Value::Date(_) | Value::Point(_) => each(attribute, "is known"),
-                Value::Number(number) => each(attribute, &bin(&attribute.bins, *number)),
-                Value::Set(words) if words.is_empty() => each(attribute, "is empty"),
-                Value::Set(words) => {
-                    words.iter().take(SET_MEMBERS).for_each(|word| each(attribute, &format!("has {word}")));
-                }
+    /// What features are called, as far as the configuration can tell: a word that it does not name is not among them.
+    #[must_use]
+    pub fn known_features(&self) -> BTreeMap<Feature, String> {
+        let mut known = BTreeMap::from([(bias(), ANYBODY.to_owned())]);
+        for attribute in self.attributes.iter().filter(|attribute| attribute.learn) {
+            for value in values(attribute) {
+                for_each_bin(attribute, &value, &mut |bin| {
+                    known.insert(feature(attribute, bin), format!("{} {bin}", attribute.name));
+                });
             }
         }
+        known
     }
+
+    fn for_each_bin(&self, slots: &[Value], mut each: impl FnMut(&Attribute, &str)) {
+        for (attribute, value) in self.attributes.iter().zip(slots).filter(|(attribute, _)| attribute.learn) {
+            for_each_bin(attribute, value, &mut |bin| each(attribute, bin));
+        }
+    }
+}
+
+/// A value for each bin of an attribute that the configuration knows of.
+fn values(attribute: &Attribute) -> Vec<Value> {
+    let words = || attribute.words.iter();
+    let mut values = match attribute.kind {
+        AttributeKind::Bool => vec![Value::Bool(false), Value::Bool(true)],
+        AttributeKind::Number => {
+            let edges = attribute.bins.iter().copied();
+            [f64::NEG_INFINITY].into_iter().chain(edges).map(Value::Number).collect()
+        }
+        AttributeKind::Text => words().cloned().map(Value::Text).collect(),
+        AttributeKind::Set => {
+            [Vec::new()].into_iter().chain(words().map(|word| vec![word.clone()])).map(Value::Set).collect()
+        }
+        // Either is only known.
+        AttributeKind::Date | AttributeKind::Point => vec![Value::Date(0)],
+    };
+    values.push(Value::Missing);
+    values
+}
+
+fn for_each_bin(attribute: &Attribute, value: &Value, each: &mut impl FnMut(&str)) {
+    match value {
+        Value::Missing => each("is missing"),
+        Value::Bool(flag) => each(if *flag { "= yes" } else { "= no" }),
+        Value::Text(text) => each(&format!("= {text}")),
+        // A moment or a place repeats for nobody else; what follows from them is for rules.
+        Value::Date(_) | Value::Point(_) => each("is known"),
+        Value::Number(number) => each(&bin(&attribute.bins, *number)),
+        Value::Set(words) if words.is_empty() => each("is empty"),
+        Value::Set(words) => words.iter().take(SET_MEMBERS).for_each(|word| each(&format!("has {word}"))),
+    }
+}
+
+fn feature(attribute: &Attribute, bin: &str) -> Feature {
+    hash(&[b"fact", attribute.name.as_bytes(), bin.as_bytes()])
 }
 
 /// The bin of a number in words, such as `25 to 35`; the lower edge belongs to the bin.
@@ -75,8 +119,55 @@ fn hash(parts: &[&[u8]]) -> Feature {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
     use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_the_configuration_knows_has_a_name() {
+        let attributes = json!([
+            { "name": "topic", "type": "text", "source": "context", "words": ["savings", "loans"] },
+            { "name": "age", "type": "number", "source": "context", "bins": [25.0, 60.0] },
+            { "name": "products", "type": "set", "source": "context", "words": ["card"] },
+            { "name": "student", "type": "bool", "source": "context" },
+            { "name": "since", "type": "date", "source": "context" },
+            { "name": "home", "type": "point", "source": "context" },
+            { "name": "secret", "type": "bool", "source": "context", "learn": false },
+        ]);
+        let config = Config { attributes: serde_json::from_value(attributes).unwrap(), ..Config::default() };
+        let policy = Policy::compile(&config).0;
+        let known = policy.known_features();
+        let home = json!({ "lat": 51.5, "lon": -0.1 });
+        let visitors = [
+            json!({}),
+            json!({ "topic": "loans", "age": 24, "products": [], "student": true, "since": "2026-01-01", "home": home }),
+            json!({ "topic": "savings", "age": 25, "products": ["card"], "student": false }),
+            json!({ "age": 99 }),
+        ];
+        let mut met = BTreeSet::new();
+        for visitor in visitors {
+            let slots: Vec<Value> = config
+                .attributes
+                .iter()
+                .map(|attribute| {
+                    visitor.get(&attribute.name).map_or(Value::Missing, |fact| Value::from_json(attribute.kind, fact))
+                })
+                .collect();
+            let names = policy.feature_names(&slots);
+            for (feature, name) in policy.features(&slots).into_iter().zip(names) {
+                assert_eq!(known.get(&feature), Some(&name));
+                met.insert(feature);
+            }
+        }
+        assert_eq!(known.keys().copied().collect::<BTreeSet<_>>(), met, "and nothing else has");
+        let unknown = policy.features(&[Value::Text("cards".into())]);
+        assert!(!known.contains_key(&unknown[1]));
+    }
 
     #[test]
     fn bins_include_their_lower_edge() {

@@ -5,12 +5,14 @@
 //! it is given with the opening and taken back by a "yes"; otherwise in parts as the showing ages. Nothing waits for a
 //! window to close, and the same rows in the same order give the same model: time comes from the rows alone.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Arm;
 use crate::features::{Feature, examination};
+use crate::frequencies::{Associations, Frequencies};
 use crate::model::{Block, DecodeError, Model};
 use crate::policy::{OfferPolicy, Policy};
 use crate::quality::Quality;
@@ -20,7 +22,8 @@ use crate::tally::Tally;
 mod change;
 mod delay;
 
-use change::Watch;
+pub use change::Change;
+use change::{Changed, Watch};
 use delay::{Delays, Open, Waiting};
 
 /// Evidence is faded in steps of this part of the half-life: finer would cost a pass over the weights for nothing.
@@ -97,6 +100,7 @@ pub struct Learner {
     pub tally: Tally,
     /// How good the predictions are.
     pub quality: Quality,
+    frequencies: Frequencies,
     state: State,
 }
 
@@ -141,9 +145,9 @@ impl Learner {
         match row.step {
             Step::Impression => {
                 if !row.before.seen {
-                    self.model.count(offer.key, 0);
+                    self.count(policy, offer, row, 0);
                     self.promise(row, 0);
-                    self.watch(policy, row, false);
+                    self.watch(policy, offer, row, false);
                     if row.before.reached == 0 {
                         self.open(policy, row, example, 0);
                     }
@@ -152,10 +156,10 @@ impl Learner {
             Step::Dismissal => {}
             Step::Stage(stage) if usize::from(stage) < policy.stages.len() => {
                 if row.before.reached == 0 {
-                    self.watch(policy, row, true);
+                    self.watch(policy, offer, row, true);
                 }
                 for reached in row.before.reached..=stage {
-                    self.model.count(offer.key, usize::from(reached) + 1);
+                    self.count(policy, offer, row, usize::from(reached) + 1);
                     if let Some(promise) = row.promised.get(usize::from(reached)) {
                         self.quality.reach(usize::from(reached), *promise, row.at_ms);
                     }
@@ -185,6 +189,32 @@ impl Learner {
         }
     }
 
+    /// Counts that an offer was seen (0) or has reached stage s (s + 1).
+    fn count(&mut self, policy: &Policy, offer: &OfferPolicy, row: &Observation, what: usize) {
+        self.model.count(offer.key, what);
+        let places = self.model.place_all(&row.features);
+        self.frequencies.count(policy, offer.key, what, &places, row.at_ms);
+    }
+
+    /// Which facts go with reaching a stage of an offer, by counts alone; `None` for what the policy does not know.
+    #[must_use]
+    pub fn associations(&self, policy: &Policy, offer: &str, stage: usize) -> Option<Associations> {
+        let offer = known(policy, offer).filter(|_| stage < policy.stages.len())?;
+        Some(self.frequencies.associations(&self.model, offer, stage))
+    }
+
+    /// What there is to decide with: the model, or where a weight of it is no finite number the [`Learner::fallback`].
+    #[must_use]
+    pub fn usable_model(&self, policy: &Policy) -> Cow<'_, Model> {
+        if self.model.is_finite() { Cow::Borrowed(&self.model) } else { Cow::Owned(self.fallback(policy)) }
+    }
+
+    /// A model out of counts alone, by naive Bayes: each fact for itself and each offer for itself.
+    #[must_use]
+    pub fn fallback(&self, policy: &Policy) -> Model {
+        self.frequencies.model(policy, &self.model)
+    }
+
     /// Notes with which probability a stage was to be reached.
     fn promise(&mut self, row: &Observation, stage: usize) {
         if let Some(promise) = row.promised.get(stage) {
@@ -192,21 +222,33 @@ impl Learner {
         }
     }
 
-    /// Looks for a change of the world, and where one is found forgets most of what was learned before it.
-    fn watch(&mut self, policy: &Policy, row: &Observation, answered: bool) {
+    /// Looks for a change of the world, and where one is found forgets most of what was learned before it: of everything, or
+    /// of the one offer whose answers have fallen.
+    fn watch(&mut self, policy: &Policy, offer: &OfferPolicy, row: &Observation, answered: bool) {
         let (Some(keep), Some(promise)) = (policy.model.change_keeps, row.promised.first()) else {
             return;
         };
-        let (promised, reached) = self.quality.totals(0);
-        if self.state.watch.sees(f64::from(*promise), answered, promised, reached, self.state.now_ms) {
-            (0..policy.stages.len()).for_each(|stage| self.model.fade(&policy.model.priors, stage, keep));
+        let priors = &policy.model.priors;
+        match self.state.watch.sees((offer.key, &offer.id), f64::from(*promise), answered, self.state.now_ms) {
+            Some(Changed::Everything) => {
+                (0..policy.stages.len()).for_each(|stage| self.model.fade(priors, stage, keep));
+            }
+            Some(Changed::Offer) => {
+                for stage in 0..policy.stages.len() {
+                    self.model.fade_block(priors, Block::offer(priors, offer, stage), keep);
+                    for channel in policy.departing_channels() {
+                        self.model.fade_block(priors, Block::channel(priors, offer, channel, stage), keep);
+                    }
+                }
+            }
+            None => {}
         }
     }
 
-    /// When the world was found changed, in milliseconds since 1970: the latest times, oldest first.
+    /// Where the world was found changed: the latest, oldest first.
     #[must_use]
-    pub fn changes(&self) -> &[u64] {
-        self.state.watch.found_ms()
+    pub fn changes(&self) -> &[Change] {
+        self.state.watch.found()
     }
 
     /// A stage can be reached from here on.
@@ -294,7 +336,8 @@ impl Learner {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         // Plain data always serializes. Not JSON, whose reader may miss a number by its last bit.
-        let state = postcard::to_stdvec(&(&self.tally, &self.quality, &self.state)).unwrap_or_default();
+        let state =
+            postcard::to_stdvec(&(&self.tally, &self.quality, &self.frequencies, &self.state)).unwrap_or_default();
         let mut bytes = (state.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&state);
         bytes.extend_from_slice(&self.model.encode());
@@ -309,8 +352,8 @@ impl Learner {
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Length)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| DecodeError::Length)?;
         let (state, model) = rest.split_at_checked(length).ok_or(DecodeError::Length)?;
-        let (tally, quality, state) = postcard::from_bytes(state).map_err(|_| DecodeError::Version)?;
-        Ok(Self { model: Model::decode(model)?, tally, quality, state })
+        let (tally, quality, frequencies, state) = postcard::from_bytes(state).map_err(|_| DecodeError::Version)?;
+        Ok(Self { model: Model::decode(model)?, tally, quality, frequencies, state })
     }
 }
 

@@ -6,6 +6,7 @@
 mod allocate;
 pub mod config;
 mod date;
+mod decay;
 mod decide;
 mod eligibility;
 pub mod evaluate;
@@ -13,6 +14,7 @@ mod events;
 mod explain;
 mod facts;
 mod features;
+mod frequencies;
 mod geo;
 mod label;
 mod learn;
@@ -30,9 +32,10 @@ pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, Seen, decid
 pub use events::EventCounts;
 pub use facts::{Facts, Value};
 pub use features::Feature;
+pub use frequencies::{Association, Associations};
 pub use geo::Point;
 pub use label::{Label, Language};
-pub use learn::{ByArm, Learner, Observation, Place, Progress, Step};
+pub use learn::{ByArm, Change, Learner, Observation, Place, Progress, Step};
 pub use model::{DecodeError, Model};
 pub use policy::{ConfigError, Policy};
 pub use predictor::Predictor;

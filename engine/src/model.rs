@@ -352,6 +352,27 @@ impl Model {
         self.dictionary.place(feature)
     }
 
+    /// The features that have been met, by place.
+    pub(crate) fn features(&self) -> impl Iterator<Item = &Feature> {
+        self.dictionary.features.iter()
+    }
+
+    /// The same places and counts, untaught.
+    pub(crate) fn without_weights(&self) -> Self {
+        Self { dictionary: self.dictionary.clone(), blocks: BTreeMap::new(), counts: self.counts.clone() }
+    }
+
+    /// Whether every weight is a finite number.
+    pub(crate) fn is_finite(&self) -> bool {
+        let finite = |cell: &Cell| cell.mean.is_finite() && cell.evidence.is_finite();
+        self.blocks.values().all(|row| row.cells.iter().all(finite))
+    }
+
+    /// Says what the weights of a block are.
+    pub(crate) fn set_row(&mut self, block: Block, cells: Vec<Cell>) {
+        self.blocks.insert(block.key, Row { stage: block.stage, level: block.level, cells });
+    }
+
     /// A block's weights; absent when nobody has taught it.
     pub(crate) fn row(&self, block: Block) -> Option<&Row> {
         self.blocks.get(&block.key)
@@ -429,6 +450,16 @@ impl Model {
             row.fade(priors, factor);
             !row.cells.is_empty()
         });
+    }
+
+    /// The same for one block.
+    pub(crate) fn fade_block(&mut self, priors: &Priors, block: Block, factor: f64) {
+        if let Some(row) = self.blocks.get_mut(&block.key) {
+            row.fade(priors, factor);
+            if row.cells.is_empty() {
+                self.blocks.remove(&block.key);
+            }
+        }
     }
 }
 

@@ -103,6 +103,8 @@ pub(crate) struct PlacementPolicy {
 pub(crate) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Channels at most: each but the first has weights of its own.
 const MOST_CHANNELS: usize = 4;
+/// Words that an attribute may name.
+const MOST_WORDS: usize = 1_000;
 
 impl Policy {
     /// Checks and compiles a configuration, listing everything that is wrong with it.
@@ -122,6 +124,9 @@ impl Policy {
             let ascending = attribute.bins.windows(2).all(|pair| matches!(pair, [low, high] if low < high));
             if !ascending || attribute.bins.iter().any(|edge| !edge.is_finite()) {
                 errors.add(format!("/attributes/{index}/bins"), "bin edges must be finite and ascending");
+            }
+            if attribute.words.len() > MOST_WORDS {
+                errors.add(format!("/attributes/{index}/words"), &format!("at most {MOST_WORDS} words"));
             }
         }
         let (schema, wrong) = Schema::compile(&config.attributes, &config.segments, &config.tiers);

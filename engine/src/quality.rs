@@ -1,14 +1,15 @@
 //! How good the predictions are: what was promised when offers were chosen, against what came of them.
 //!
 //! Each showing of the model's arm brings the probabilities that it was chosen with. They are gathered in buckets of the
-//! logit, by stage, as sums with forward decay (Cormode et al. 2009): every sum is kept as of a landmark in time and only
-//! its factor changes, so old showings fade without being touched. From the buckets follow calibration (promised against
+//! logit, by stage, as sums with forward decay (see [`Clock`]). From the buckets follow calibration (promised against
 //! reached rate), AUC (how well the reached are ranked above the rest; Hanley and McNeil 1982), and a drift alarm: over a
 //! short memory, how many standard deviations the answers are away from their promise.
 //!
 //! A slow stage's young showings count as not reached yet, so its rates run behind while traffic grows.
 
 use serde::{Deserialize, Serialize};
+
+use crate::decay::Clock;
 
 /// Buckets of half a logit from -10 to 6: a rate of 0.005 % to one of 99.7 %.
 const BUCKETS: usize = 32;
@@ -28,35 +29,6 @@ pub struct Quality {
     stages: Vec<Stage>,
     all: Clock,
     recent: Clock,
-}
-
-/// Weights of sums with forward decay: 1 at the landmark, doubled every half-life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Clock {
-    landmark_ms: u64,
-    now_ms: u64,
-}
-
-impl Clock {
-    /// The weight of a moment; after twenty half-lives sums are taken down to a new landmark, by the factor returned.
-    fn weigh(&mut self, at_ms: u64, half_life_ms: f64) -> (f64, Option<f64>) {
-        if self.landmark_ms == 0 {
-            self.landmark_ms = at_ms;
-        }
-        self.now_ms = self.now_ms.max(at_ms);
-        let age = |to: u64, from: u64| to.saturating_sub(from) as f64 / half_life_ms;
-        if age(self.now_ms, self.landmark_ms) < 20.0 {
-            return (libm::exp2(age(at_ms, self.landmark_ms)), None);
-        }
-        let factor = libm::exp2(-age(self.now_ms, self.landmark_ms));
-        self.landmark_ms = self.now_ms;
-        (1.0, Some(factor))
-    }
-
-    /// What turns a sum into one as of now.
-    fn factor(&self, half_life_ms: f64) -> f64 {
-        libm::exp2(-(self.now_ms.saturating_sub(self.landmark_ms) as f64) / half_life_ms)
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,18 +126,10 @@ impl Quality {
         }
     }
 
-    /// Answers at a stage that were promised, and those that came, as far as they are remembered.
-    pub(crate) fn totals(&self, stage: usize) -> (f64, f64) {
-        let factor = self.all.factor(HALF_LIFE_MS);
-        let buckets = self.stages.get(stage).map_or(&[][..], |stage| &stage.buckets);
-        let sum = buckets.iter().fold((0.0, 0.0), |sum, bucket| (sum.0 + bucket.promised, sum.1 + bucket.reached));
-        (sum.0 * factor, sum.1 * factor)
-    }
-
     /// What is known of each stage.
     #[must_use]
     pub fn stages(&self) -> Vec<StageQuality> {
-        let (all, recent) = (self.all.factor(HALF_LIFE_MS), self.recent.factor(RECENT_HALF_LIFE_MS));
+        let (all, recent) = (self.all.factor(), self.recent.factor());
         self.stages.iter().map(|stage| stage.report(all, recent)).collect()
     }
 

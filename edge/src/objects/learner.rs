@@ -212,7 +212,8 @@ impl LearnerObject {
         if version == question.have {
             return Ok(ResponseBuilder::new().with_status(204).empty());
         }
-        let bytes = loaded.encoded.get_or_insert_with(|| loaded.learner.model.encode_compact()).clone();
+        let bytes =
+            loaded.encoded.get_or_insert_with(|| loaded.learner.usable_model(&loaded.policy).encode_compact()).clone();
         let headers = Headers::new();
         headers.set(VERSION_HEADER, &version.to_string())?;
         Ok(ResponseBuilder::new().with_headers(headers).fixed(bytes))

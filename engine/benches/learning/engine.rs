@@ -97,8 +97,21 @@ pub(crate) struct Choice {
     pub(crate) answered: bool,
 }
 
+/// Which of the learner's models decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deciding {
+    Model,
+    /// Naive Bayes over the counts beside it.
+    Fallback,
+}
+
 /// Runs the engine over a stream; `watch` sees every choice.
-pub(crate) fn run(stream: &Stream<'_>, changes: &Changes, mut watch: impl FnMut(Choice)) -> Result<Took, String> {
+pub(crate) fn run(
+    stream: &Stream<'_>,
+    changes: &Changes,
+    deciding: Deciding,
+    mut watch: impl FnMut(Choice),
+) -> Result<Took, String> {
     let policy = compile(stream, changes)?;
     let facts: Vec<Facts> = stream.table.rows.iter().map(|row| facts(stream.table, row)).collect();
     let mut learner = Learner::default();
@@ -109,7 +122,11 @@ pub(crate) fn run(stream: &Stream<'_>, changes: &Changes, mut watch: impl FnMut(
         if decision % LAG == 0 {
             let begun = Instant::now();
             record.fold_until(ms(decision as f64), &policy, &mut learner);
-            predictor = Predictor::new(&policy, learner.model.clone());
+            let model = match deciding {
+                Deciding::Model => learner.model.clone(),
+                Deciding::Fallback => learner.fallback(&policy),
+            };
+            predictor = Predictor::new(&policy, model);
             took.learning += begun.elapsed();
         }
         let begun = Instant::now();

@@ -8,7 +8,7 @@ use portico_engine::Arm;
 use portico_engine::evaluate::{Finding, Level, Lift, Range as Rewards};
 
 use crate::covariates::Table;
-use crate::engine::{self, Changes, Choice};
+use crate::engine::{self, Changes, Choice, Deciding};
 use crate::jobs;
 use crate::lift::{self, Meter};
 use crate::rival::{Rival, Times};
@@ -19,6 +19,10 @@ use crate::world::{Family, OFFERS};
 const MARKS: [usize; 3] = [10_000, 50_000, 200_000];
 /// Decisions of streams with a course of their own, unless the horizon is shorter.
 const COURSE_DECISIONS: usize = 50_000;
+/// Offers that change at half time, of 20.
+pub(crate) const CHANGED: [usize; 3] = [OFFERS / 2, OFFERS * 2 / 3, OFFERS];
+/// Offers of each group that come at half time; with none of them all are there from the start.
+pub(crate) const ARRIVING: [usize; 3] = [0, 1, 2];
 /// A/A worlds for each seed: a frequency of false claims needs more runs than a mean.
 pub(crate) const EQUAL_WORLDS: u64 = 4;
 pub(crate) const HOLD_OUT: f64 = 0.1;
@@ -69,6 +73,9 @@ pub(crate) enum Learner {
     Ours,
     /// With [`Changes::with_forgetting`].
     OursForgetting,
+    /// Counts alone, each offer for itself, forgetting as ours does where ours does.
+    NaiveBayes,
+    NaiveBayesForgetting,
     VowpalWabbit,
     /// The one offer that is best on average.
     WithoutContext,
@@ -79,6 +86,8 @@ impl Learner {
         match self {
             Self::Ours => "ours",
             Self::OursForgetting => "ours, forgetting",
+            Self::NaiveBayes => "naive Bayes",
+            Self::NaiveBayesForgetting => "naive Bayes, forgetting",
             Self::VowpalWabbit => "Vowpal Wabbit",
             Self::WithoutContext => "best single offer",
         }
@@ -155,23 +164,29 @@ impl Plan<'_> {
         let end = self.decisions(course);
         match course {
             Course::Stationary => lift::ranges(&self.marks()),
-            Course::Change => once(end - end / 4..end).collect(),
-            Course::Arrivals => once(end / 2..end / 2 + end / 10).collect(),
+            Course::Change(_) => once(end - end / 4..end).collect(),
+            Course::Arrivals(_) => once(end / 2..end / 2 + end / 10).collect(),
             _ => lift::ranges(&[end]),
         }
     }
 
     fn jobs(&self) -> Vec<Job> {
-        use Learner::{Ours, OursForgetting, VowpalWabbit, WithoutContext};
+        use Learner::{NaiveBayes, NaiveBayesForgetting, Ours, OursForgetting, VowpalWabbit, WithoutContext};
         let mut kinds: Vec<(Course, Learner)> = Vec::new();
         for experiment in &self.experiments {
             match experiment {
                 Experiment::Stationary => {
-                    kinds.extend([(Course::Stationary, WithoutContext), (Course::Stationary, Ours)]);
+                    kinds.extend([WithoutContext, Ours, NaiveBayes].map(|learner| (Course::Stationary, learner)));
                     kinds.extend(self.rival.is_some().then_some((Course::Stationary, VowpalWabbit)));
                 }
-                Experiment::Change => kinds.extend([(Course::Change, Ours), (Course::Change, OursForgetting)]),
-                Experiment::Arrivals => kinds.push((Course::Arrivals, Ours)),
+                Experiment::Change => kinds.extend(CHANGED.into_iter().flat_map(|offers| {
+                    [Ours, OursForgetting, NaiveBayesForgetting].map(|learner| (Course::Change(offers), learner))
+                })),
+                Experiment::Arrivals => kinds.extend(
+                    ARRIVING
+                        .into_iter()
+                        .flat_map(|of_each| [Ours, NaiveBayes].map(|learner| (Course::Arrivals(of_each), learner))),
+                ),
                 Experiment::Delayed => kinds.extend(
                     [Course::Delayed, Course::DelayedKnownAtOnce, Course::DelayedAsOneStage]
                         .map(|course| (course, Ours)),
@@ -191,9 +206,12 @@ impl Plan<'_> {
         let stream = Stream::new(self.table, family, course, seed, self.decisions(course));
         let mut meter = Meter::new(&self.measured(course));
         let lifts = match learner {
-            Learner::Ours | Learner::OursForgetting => {
-                let changes = self.changes.with_forgetting(learner == Learner::OursForgetting);
-                engine::run(&stream, &changes, |choice| meter.chose(&stream, choice.decision, choice.offer))?;
+            Learner::Ours | Learner::OursForgetting | Learner::NaiveBayes | Learner::NaiveBayesForgetting => {
+                let forgetting = matches!(learner, Learner::OursForgetting | Learner::NaiveBayesForgetting);
+                let counts = matches!(learner, Learner::NaiveBayes | Learner::NaiveBayesForgetting);
+                let deciding = if counts { Deciding::Fallback } else { Deciding::Model };
+                let changes = self.changes.with_forgetting(forgetting);
+                engine::run(&stream, &changes, deciding, |choice| meter.chose(&stream, choice.decision, choice.offer))?;
                 meter.lifts()
             }
             Learner::VowpalWabbit => {
@@ -217,7 +235,7 @@ impl Plan<'_> {
         let settings = Rewards::new(0.0, 1.0).zip(Level::new(FALSE_CLAIMS)).ok_or("the level is no probability")?;
         let mut own = Lift::new(1.0 - HOLD_OUT, settings.0, settings.1).map_err(|error| error.to_string())?;
         let mut refused = None;
-        engine::run(&stream, &changes, |choice: Choice| {
+        engine::run(&stream, &changes, Deciding::Model, |choice: Choice| {
             if choice.by_model { &mut model[choice.offer] } else { &mut hold_out }.count(choice.answered);
             // Every decision of these streams is a visitor's only one.
             let arm = if choice.by_model { Arm::Model } else { Arm::Control };
@@ -247,7 +265,7 @@ impl Plan<'_> {
         let decisions = self.horizon.min(20_000);
         let seed = self.seeds.first().copied().unwrap_or(1);
         let stream = Stream::new(self.table, Family::Additive, Course::Stationary, seed, decisions);
-        let ours = engine::run(&stream, &self.changes, |_| {})?;
+        let ours = engine::run(&stream, &self.changes, Deciding::Model, |_| {})?;
         let played = self.rival.as_ref().map(|rival| rival.play_one(&stream, &self.setting)).transpose()?;
         Ok(Speed { decisions, ours, rival: played.map(|played| played.times) })
     }

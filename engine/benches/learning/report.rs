@@ -1,7 +1,7 @@
 //! The results as Markdown tables, and run by run as CSV.
 
 use crate::engine::{CHANGE_KEEPS, DECISION_MS, HALF_LIFE};
-use crate::experiments::{EQUAL_WORLDS, Equal, HOLD_OUT, Learner, Plan, Results, Speed};
+use crate::experiments::{ARRIVING, CHANGED, EQUAL_WORLDS, Equal, HOLD_OUT, Learner, Plan, Results, Speed};
 use crate::lift::Estimate;
 use crate::stream::{Course, LAG};
 use crate::world::{BASE_RATE, Family, GROUPS, OFFERS};
@@ -80,9 +80,9 @@ impl View<'_> {
         }
         line(
             text,
-            "\n| stationary | decisions | ours | Vowpal Wabbit | lead | 95 % | ours, all so far | Vowpal Wabbit, all so far | best single offer |",
+            "\n| stationary | decisions | ours | Vowpal Wabbit | lead | 95 % | ours, all so far | Vowpal Wabbit, all so far | naive Bayes | best single offer |",
         );
-        line(text, "|---|---|---|---|---|---|---|---|---|");
+        line(text, "|---|---|---|---|---|---|---|---|---|---|");
         for (at, mark) in marks.iter().enumerate() {
             for (name, family) in self.families() {
                 let (last, so_far) = (at, marks.len() + at);
@@ -92,11 +92,12 @@ impl View<'_> {
                 line(
                     text,
                     &format!(
-                        "| {name} | {mark} | {} | {} | {lead} | {interval} | {} | {} | {} |",
+                        "| {name} | {mark} | {} | {} | {lead} | {interval} | {} | {} | {} | {} |",
                         estimate(&ours),
                         estimate(&theirs),
                         estimate(&lifts(Learner::Ours, family, so_far)),
                         estimate(&lifts(Learner::VowpalWabbit, family, so_far)),
+                        estimate(&lifts(Learner::NaiveBayes, family, last)),
                         estimate(&lifts(Learner::WithoutContext, family, 0)),
                     ),
                 );
@@ -105,38 +106,60 @@ impl View<'_> {
     }
 
     fn change(&self, text: &mut String) {
-        let lifts = |learner, family| self.lifts(Course::Change, learner, family, 0);
-        if lifts(Learner::Ours, None).is_empty() {
+        let lifts = |course, learner, family| self.lifts(course, learner, family, 0);
+        if lifts(Course::Change(OFFERS), Learner::Ours, None).is_empty() {
             return;
         }
-        let decisions = self.plan.decisions(Course::Change);
+        let decisions = self.plan.decisions(Course::Change(OFFERS));
         line(
             text,
             &format!(
                 "\nAbrupt change at half of {decisions} decisions, lift in the last quarter. Forgetting: half-life \
-                 {HALF_LIFE} decisions, and where answers fall to half of their promise {:.0} % of the evidence is kept.\n",
+                 {HALF_LIFE} decisions, and where the answers of all offers or of one fall to half of their promise, {:.0} % of the evidence is kept.\n",
                 CHANGE_KEEPS * 100.0
             ),
         );
-        line(text, "| change | never forgetting | forgetting | lead | 95 % |");
-        line(text, "|---|---|---|---|---|");
-        for (name, family) in self.families() {
-            let (without, with) = (lifts(Learner::Ours, family), lifts(Learner::OursForgetting, family));
-            let (lead, interval) = lead(&with, &without);
-            line(text, &format!("| {name} | {} | {} | {lead} | {interval} |", estimate(&without), estimate(&with)));
+        line(
+            text,
+            "| change | offers changed | never forgetting | forgetting | lead | 95 % | naive Bayes, forgetting |",
+        );
+        line(text, "|---|---|---|---|---|---|---|");
+        for offers in CHANGED {
+            let course = Course::Change(offers);
+            for (name, family) in self.families() {
+                let without = lifts(course, Learner::Ours, family);
+                let with = lifts(course, Learner::OursForgetting, family);
+                let (lead, interval) = lead(&with, &without);
+                let (without, with) = (estimate(&without), estimate(&with));
+                let bayes = estimate(&lifts(course, Learner::NaiveBayesForgetting, family));
+                line(text, &format!("| {name} | {offers} | {without} | {with} | {lead} | {interval} | {bayes} |"));
+            }
         }
     }
 
     fn arrivals(&self, text: &mut String) {
-        let lifts = |family| self.lifts(Course::Arrivals, Learner::Ours, family, 0);
-        if lifts(None).is_empty() {
+        let lifts = |of_each, learner, family| self.lifts(Course::Arrivals(of_each), learner, family, 0);
+        if lifts(0, Learner::Ours, None).is_empty() {
             return;
         }
-        let decisions = self.plan.decisions(Course::Arrivals);
-        line(text, &format!("\nTwo offers of each group arrive at half of {decisions} decisions.\n"));
-        line(text, "| arrivals | lift in the tenth after |\n|---|---|");
-        for (name, family) in self.families() {
-            line(text, &format!("| {name} | {} |", estimate(&lifts(family))));
+        let decisions = self.plan.decisions(Course::Arrivals(0));
+        line(
+            text,
+            &format!(
+                "\nOffers arrive at half of {decisions} decisions; lift in the tenth after. The same offers there from the \
+                 start are what it would be if nothing new had to be learned.\n"
+            ),
+        );
+        line(text, "| arrivals | offers of each group | ours | there from the start | ratio | naive Bayes |");
+        line(text, "|---|---|---|---|---|---|");
+        for of_each in ARRIVING.into_iter().filter(|of_each| *of_each > 0) {
+            for (name, family) in self.families() {
+                let (ours, start) = (lifts(of_each, Learner::Ours, family), lifts(0, Learner::Ours, family));
+                let ratio = shown(Estimate::of_ratio(&ours, &start));
+                let bayes = estimate(&lifts(of_each, Learner::NaiveBayes, family));
+                let (ours, start) = (estimate(&ours), estimate(&start));
+                line(text, &format!("| {name} | {of_each} | {ours} | {start} | {ratio} | {bayes} |"));
+            }
         }
     }
 

@@ -18,10 +18,10 @@ const PURCHASE_DELAY: f64 = 4_000.0;
 pub(crate) enum Course {
     /// Nothing changes.
     Stationary,
-    /// At half time everything is different.
-    Change,
-    /// Two offers of each group come at half time.
-    Arrivals,
+    /// At half time so many offers are liked by others than before.
+    Change(usize),
+    /// So many offers of each group come at half time.
+    Arrivals(usize),
     /// Clicks soon, purchases late; only a purchase is worth anything.
     Delayed,
     /// The same clicks and purchases, known at once.
@@ -61,11 +61,12 @@ impl<'a> Stream<'a> {
                 (world, Some(later))
             }
             Course::Equal => (World::draw_equal(table, seed), None),
-            Course::Stationary | Course::Change | Course::Arrivals => {
-                (World::draw(family, table, seed, Purpose::World), None)
-            }
+            _ => (World::draw(family, table, seed), None),
         };
-        let after_change = (course == Course::Change).then(|| World::draw(family, table, seed, Purpose::AfterChange));
+        let after_change = match course {
+            Course::Change(offers) => Some(World::draw_changed(family, table, seed, offers)),
+            _ => None,
+        };
         Self { table, course, seed, decisions, world, after_change, later_stage }
     }
 
@@ -77,8 +78,10 @@ impl<'a> Stream<'a> {
 
     /// The decision before which an offer does not exist.
     pub(crate) fn starts_at(&self, offer: usize) -> usize {
-        let last_two = group_of(offer) != group_of((offer + 2) % OFFERS);
-        if self.course == Course::Arrivals && last_two { self.decisions / 2 } else { 0 }
+        match self.course {
+            Course::Arrivals(of_each) if group_of(offer) != group_of((offer + of_each) % OFFERS) => self.decisions / 2,
+            _ => 0,
+        }
     }
 
     /// Whether there is a second stage that the learner knows of.

@@ -63,8 +63,18 @@ pub(crate) fn group_of(offer: usize) -> usize {
 
 impl World {
     /// A world of a family; its mean probability is the base rate.
-    pub(crate) fn draw(family: Family, table: &Table, seed: u64, purpose: Purpose) -> Self {
-        let logits = logits(family, table, &mut Chance::new(seed, purpose, family as u64), SPREAD_TASTE);
+    pub(crate) fn draw(family: Family, table: &Table, seed: u64) -> Self {
+        Self::calibrated(&drawn(family, table, seed, Purpose::World), BASE_RATE, |_, _| 1.0)
+    }
+
+    /// What becomes of that world when some offers' taste and popularity are drawn anew.
+    pub(crate) fn draw_changed(family: Family, table: &Table, seed: u64, offers: usize) -> Self {
+        let mut logits = drawn(family, table, seed, Purpose::World);
+        let anew = drawn(family, table, seed, Purpose::AfterChange);
+        let which = Chance::new(seed, Purpose::AfterChange, u64::MAX).choose(offers, OFFERS);
+        for (logits, anew) in logits.iter_mut().zip(&anew) {
+            which.iter().for_each(|offer| logits[*offer] = anew[*offer]);
+        }
         Self::calibrated(&logits, BASE_RATE, |_, _| 1.0)
     }
 
@@ -72,8 +82,7 @@ impl World {
     pub(crate) fn draw_two_stages(family: Family, table: &Table, seed: u64, later_rate: f64) -> (Self, Self) {
         let later = &mut Chance::new(seed, Purpose::LaterStage, family as u64);
         let later = Self::calibrated(&logits(family, table, later, SPREAD_LATER_STAGE), later_rate, |_, _| 1.0);
-        let first = &mut Chance::new(seed, Purpose::World, family as u64);
-        let first = logits(family, table, first, SPREAD_TASTE);
+        let first = drawn(family, table, seed, Purpose::World);
         (Self::calibrated(&first, BASE_RATE, |row, offer| later.p(row, offer)), later)
     }
 
@@ -106,6 +115,10 @@ impl World {
         let p = (0..logits.len()).map(|row| std::array::from_fn(|offer| at(low, row, offer) as f32)).collect();
         Self { p }
     }
+}
+
+fn drawn(family: Family, table: &Table, seed: u64, purpose: Purpose) -> Vec<[f64; OFFERS]> {
+    logits(family, table, &mut Chance::new(seed, purpose, family as u64), SPREAD_TASTE)
 }
 
 /// Taste, popularity and readiness together.
