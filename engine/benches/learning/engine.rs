@@ -20,7 +20,7 @@ pub(crate) const DECISION_MS: u64 = 1_000;
 /// Half-life of evidence in the runs that forget, in decisions.
 pub(crate) const HALF_LIFE: f64 = 12_500.0;
 /// Part of the evidence that is kept there when the world is found changed.
-pub(crate) const CHANGE_KEEPS: f64 = 0.1;
+pub(crate) const CHANGE_KEEPS: f64 = 0.05;
 const START_MS: u64 = 1_700_000_000_000;
 const SITE_KEY: [u8; 16] = *b"learning/bench!!";
 const PLACEMENT: &str = "slot";

@@ -20,7 +20,7 @@ const MARKS: [usize; 3] = [10_000, 50_000, 200_000];
 /// Decisions of streams with a course of their own, unless the horizon is shorter.
 const COURSE_DECISIONS: usize = 50_000;
 /// Offers that change at half time, of 20.
-pub(crate) const CHANGED: [usize; 3] = [OFFERS / 2, OFFERS * 2 / 3, OFFERS];
+pub(crate) const CHANGED: [usize; 3] = [OFFERS / 2, OFFERS * 3 / 4, OFFERS];
 /// Offers of each group that come at half time; with none of them all are there from the start.
 pub(crate) const ARRIVING: [usize; 3] = [0, 1, 2];
 /// A/A worlds for each seed: a frequency of false claims needs more runs than a mean.

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 const FALLEN_TO: f64 = 0.5;
 /// How firmly promises are taken to be kept in the beginning, in answers.
 const KEPT_AT_FIRST: f64 = 20.0;
+/// Answers after which older ones count half.
+const REMEMBERED: f64 = 20_000.0;
 /// Changes that are remembered.
 const MOST_FOUND: usize = 32;
 /// Offers that are watched.
@@ -46,7 +48,7 @@ struct Limits {
 const OF_ALL: Limits = Limits { least_answers: 100.0, enough: 12.0 };
 const OF_AN_OFFER: Limits = Limits { least_answers: 20.0, enough: 8.0 };
 
-/// The sum, and how many answers there were to be and were since a change was last found.
+/// The sum, and how many answers there were to be and were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Sum {
     sum: f64,
@@ -57,6 +59,9 @@ struct Sum {
 impl Sum {
     /// Takes in a promise when its showing was seen, or the answer that kept it. Says whether the world has changed.
     fn sees(&mut self, limits: &Limits, promise: f64, answered: bool) -> bool {
+        if self.reached >= REMEMBERED {
+            (self.promised, self.reached) = (self.promised / 2.0, self.reached / 2.0);
+        }
         if answered {
             self.reached += 1.0;
             self.sum = (self.sum + libm::log(FALLEN_TO)).max(0.0);
@@ -70,7 +75,7 @@ impl Sum {
         self.sum += promise * kept * (1.0 - FALLEN_TO);
         let changed = self.sum >= limits.enough;
         if changed {
-            *self = Self::default();
+            self.sum = 0.0;
         }
         changed
     }
@@ -93,10 +98,6 @@ impl Watch {
             (false, true) => Changed::Offer,
             (false, false) => return None,
         };
-        if changed == Changed::Everything {
-            // All of it starts anew.
-            self.offers.clear();
-        }
         if self.found.len() >= MOST_FOUND {
             self.found.remove(0);
         }
