@@ -11,7 +11,7 @@ use crate::model::sigmoid;
 use crate::policy::{DAY_MS, PlacementPolicy, Policy, weighed};
 use crate::predictor::{Beliefs, Predictor};
 use crate::random::{Seed, keyed_hash, name_hash};
-use crate::trace::{Exclusion, PlacementTrace};
+use crate::trace::PlacementTrace;
 
 /// Draw index of the explorer's shuffle, apart from the stages' draws.
 const SHUFFLE_DRAW: u32 = 1_000;
@@ -180,8 +180,9 @@ pub(crate) struct Run<'a> {
     pub(crate) arm: Arm,
     /// What each goal weighs for this visitor, where segments make a difference.
     weights: Option<Vec<f64>>,
-    /// Why an offer is out, by offer.
-    pub(crate) exclusions: Vec<Option<Exclusion>>,
+    pub(crate) eligibility: Eligibility<'a>,
+    /// Whether an offer may be shown, by offer.
+    eligible: Vec<bool>,
     /// What is believed of each offer, by stage.
     pub(crate) beliefs: Vec<Beliefs>,
     /// Scores by offer, drawn when first needed.
@@ -198,7 +199,8 @@ impl<'a> Run<'a> {
             arm: policy.arm(question),
             weights: eligibility.weights(),
             features: policy.features(slots),
-            exclusions: policy.offers.iter().enumerate().map(|(at, offer)| eligibility.exclusion(at, offer)).collect(),
+            eligible: policy.offers.iter().enumerate().map(|(at, offer)| eligibility.is_eligible(at, offer)).collect(),
+            eligibility,
             beliefs: Vec::new(),
             scores: vec![None; policy.offers.len()],
             shown: vec![false; policy.offers.len()],
@@ -213,8 +215,7 @@ impl<'a> Run<'a> {
     fn run(mut self, trace: &mut Option<Vec<PlacementTrace>>) -> Decision {
         if trace.is_some() || self.arm == Arm::Model {
             let channel = name_hash(&[self.question.channel.as_bytes()]);
-            let beliefs = |stage| self.predictor.beliefs(channel, stage, &self.features);
-            self.beliefs = (0..self.policy.stages.len()).map(beliefs).collect();
+            self.beliefs = self.predictor.beliefs(channel, self.policy.stages.len(), &self.features);
         }
         let asks: Vec<Option<(&PlacementPolicy, usize)>> =
             self.question.placements.iter().map(|ask| self.policy.placement(ask)).collect();
@@ -258,7 +259,8 @@ impl<'a> Run<'a> {
         for (index, ask) in asks.iter().enumerate() {
             let mut ordered = Vec::new();
             if let Some((placement, count)) = *ask {
-                ordered = self.order_eligible(placement, count);
+                // Offers that other placements take need others after them.
+                ordered = self.order_eligible(placement, count.saturating_mul(asks.len()).max(MOST_SLOTS));
                 let scored = ordered.split_off(ordered.partition_point(|candidate| candidate.score.is_none()));
                 ordered.retain(|message| !taken[message.at]);
                 ordered.truncate(count);
@@ -288,9 +290,9 @@ impl<'a> Run<'a> {
         Some(plan)
     }
 
-    /// The eligible that may be needed, in the arm's order: mandatory messages, then the rest.
-    fn order_eligible(&mut self, placement: &PlacementPolicy, count: usize) -> Ordered {
-        let free = |at: &usize| self.exclusions[*at].is_none() && !self.shown[*at] && !self.group_is_shown(*at);
+    /// Mandatory messages, then the best of the other eligible offers in the arm's order: so many as may be needed.
+    fn order_eligible(&mut self, placement: &PlacementPolicy, needed: usize) -> Ordered {
+        let free = |at: &usize| self.eligible[*at] && !self.shown[*at] && !self.group_is_shown(*at);
         let (mandatory, eligible): (Vec<usize>, Vec<usize>) =
             placement.offers.iter().copied().filter(free).partition(|at| self.policy.offers[*at].mandatory);
         let uniform = 1.0 / eligible.len().max(1) as f64;
@@ -301,10 +303,8 @@ impl<'a> Run<'a> {
         };
         let mut ordered: Vec<(f64, usize)> = eligible.into_iter().map(|at| (key(self, at), at)).collect();
         let by_key = |left: &(f64, usize), right: &(f64, usize)| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1));
-        // Offers that earlier placements of a plan may take, or that are passed over for their group, need others after them.
-        let asked: usize = self.question.placements.len();
-        let needed =
-            if self.policy.distinct_groups { ordered.len() } else { count.saturating_mul(asked).max(MOST_SLOTS) };
+        // Those that are passed over for their group need others after them.
+        let needed = if self.policy.distinct_groups { ordered.len() } else { needed };
         if needed < ordered.len() {
             ordered.select_nth_unstable_by(needed, by_key);
             ordered.truncate(needed);
@@ -364,13 +364,17 @@ impl<'a> Run<'a> {
         // Stages after the last that is worth anything need no draw.
         let mut reached = 1.0;
         let mut value = 0.0;
+        let mut noise = [0.0; 2];
         let stages = if self.weights.is_some() { self.policy.stages.len() } else { offer.worth.len() };
         for stage in 0..stages {
             let worth = match &self.weights {
                 Some(weights) => weighed(weights.iter().copied(), &offer.values, stage),
                 None => offer.worth.get(stage).copied().unwrap_or(0.0),
             };
-            reached *= self.sample(at, stage);
+            if stage % 2 == 0 {
+                noise = self.question.seed.normals(offer.key, stage as u32 / 2);
+            }
+            reached *= self.probability(at, stage, noise[stage % 2]);
             value += reached * worth;
         }
         let score = value * offer.lever;
@@ -389,12 +393,17 @@ impl<'a> Run<'a> {
 
     /// One stage's probability, drawn from what is believed of it.
     pub(crate) fn sample(&self, at: usize, stage: usize) -> f64 {
+        let noise = self.policy.offers.get(at).map(|offer| self.question.seed.normals(offer.key, stage as u32 / 2));
+        self.probability(at, stage, noise.unwrap_or_default()[stage % 2])
+    }
+
+    /// One stage's probability, so many standard deviations of the sampling from its mean.
+    fn probability(&self, at: usize, stage: usize, noise: f64) -> f64 {
         let (Some(offer), Some(of)) = (self.policy.offers.get(at), self.policy.stages.get(stage)) else {
             return 0.0;
         };
         let belief = self.beliefs.get(stage).map(|beliefs| beliefs.of(at)).unwrap_or_default();
         let width = self.policy.model.exploration * libm::sqrt(belief.variance);
-        let noise = self.question.seed.normal(offer.key, stage as u32);
         sigmoid(offer.offset(stage, of) + belief.mean + width * noise)
     }
 }

@@ -1,6 +1,6 @@
 //! Who may be offered what: dates, channel, rules, contact policy, caps. Each exclusion has a reason.
 
-use crate::config::ContactScope;
+use crate::config::{ContactRule, ContactScope};
 use crate::decide::Question;
 use crate::facts::Value;
 use crate::policy::{DAY_MS, GroupPolicy, KpiPolicy, OfferPolicy, Policy};
@@ -10,6 +10,21 @@ use crate::trace::Exclusion;
 
 /// Draw index of a new offer's slow start, apart from the stages' draws.
 const RAMP_DRAW: u32 = 1_001;
+
+/// Why an offer may not be shown, by reference to what says so.
+#[derive(Clone, Copy, Debug)]
+enum Refusal<'a> {
+    Broken(&'a str),
+    Dates,
+    Channel,
+    Cap,
+    GroupRule(&'a GroupPolicy, &'a Rule),
+    OwnRule(&'a Rule),
+    Holds(&'a str),
+    Dismissed,
+    Contact(&'a ContactRule),
+    Ramp,
+}
 
 /// Answers eligibility for one question.
 pub(crate) struct Eligibility<'a> {
@@ -48,74 +63,86 @@ impl<'a> Eligibility<'a> {
         })
     }
 
-    /// Why an offer may not be shown; nothing when it may. The cheapest questions come first.
+    pub(crate) fn is_eligible(&self, at: usize, offer: &OfferPolicy) -> bool {
+        self.refusal(at, offer).is_none()
+    }
+
+    /// Why an offer may not be shown; nothing when it may.
     pub(crate) fn exclusion(&self, at: usize, offer: &OfferPolicy) -> Option<Exclusion> {
+        Some(match self.refusal(at, offer)? {
+            Refusal::Broken(detail) => Exclusion::Broken { detail: detail.to_owned() },
+            Refusal::Dates => Exclusion::Dates,
+            Refusal::Channel => Exclusion::Channel,
+            Refusal::Cap => Exclusion::Cap,
+            Refusal::GroupRule(group, rule) => self.of_rule(format!("group:{}", group.id), rule),
+            Refusal::OwnRule(rule) => self.of_rule(format!("offer:{}", offer.id), rule),
+            Refusal::Holds(product) => Exclusion::Holds { product: product.to_owned() },
+            Refusal::Dismissed => Exclusion::Dismissed,
+            Refusal::Contact(rule) => {
+                Exclusion::Contact { per: rule.per, most: rule.most, within_days: rule.within_days }
+            }
+            Refusal::Ramp => Exclusion::Ramp,
+        })
+    }
+
+    fn of_rule(&self, of: String, rule: &Rule) -> Exclusion {
+        let name = |missing| self.policy.missing_name(missing);
+        let missing: Vec<String> = rule.missing(&self.context).into_iter().filter_map(name).collect();
+        if missing.is_empty() { Exclusion::Rule { of } } else { Exclusion::Unknown { of, missing } }
+    }
+
+    /// The cheapest questions come first. Nothing is allocated: this is asked for every offer of every decision.
+    fn refusal<'b>(&'b self, at: usize, offer: &'b OfferPolicy) -> Option<Refusal<'b>> {
         if let Some(detail) = &offer.broken {
-            return Some(Exclusion::Broken { detail: detail.clone() });
+            return Some(Refusal::Broken(detail));
         }
         let question = self.question;
         if question.now_ms < offer.starts_at || question.now_ms >= offer.ends_at {
-            return Some(Exclusion::Dates);
+            return Some(Refusal::Dates);
         }
         if !offer.channels.is_empty() && !offer.channels.iter().any(|channel| channel == question.channel) {
-            return Some(Exclusion::Channel);
+            return Some(Refusal::Channel);
         }
         if let Some((counted, most)) = offer.cap
             && self.predictor.model().counted(offer.key, counted) >= most
         {
-            return Some(Exclusion::Cap);
+            return Some(Refusal::Cap);
         }
-        if let Some(refusal) = self.rules(offer) {
-            return Some(refusal);
+        for above in offer.chain.iter().rev() {
+            let Some(group) = self.policy.groups.get(*above) else { continue };
+            let refuses = self.groups.get(*above).copied().flatten().is_some_and(|answer| answer != Truth::True);
+            if let Some(rule) = group.rule.as_ref().filter(|_| refuses) {
+                return Some(Refusal::GroupRule(group, rule));
+            }
+        }
+        if let Some(rule) = &offer.rule
+            && rule.evaluate(&self.context) != Truth::True
+        {
+            return Some(Refusal::OwnRule(rule));
         }
         if let Some((slot, product)) = &offer.sells
             && let Some(Value::Set(held)) = self.slots.get(*slot)
             && held.contains(product)
         {
-            return Some(Exclusion::Holds { product: product.clone() });
+            return Some(Refusal::Holds(product));
         }
         let rests = |dismissal: &crate::decide::Dismissal| {
             dismissal.offer == offer.id && question.now_ms < dismissal.at_ms.saturating_add(offer.rest_ms)
         };
         if question.dismissals.iter().any(rests) {
-            return Some(Exclusion::Dismissed);
+            return Some(Refusal::Dismissed);
         }
         if !offer.mandatory
-            && let Some(enough) = self.contact(at, offer)
+            && let Some(rule) = self.contact(at, offer)
         {
-            return Some(enough);
+            return Some(Refusal::Contact(rule));
         }
-        (!self.takes_part(offer)).then_some(Exclusion::Ramp)
+        (!self.takes_part(offer)).then_some(Refusal::Ramp)
     }
 
-    fn rules(&self, offer: &OfferPolicy) -> Option<Exclusion> {
-        for at in offer.chain.iter().rev() {
-            let group = self.policy.groups.get(*at)?;
-            let answer = self.groups.get(*at).copied().flatten();
-            if let (Some(rule), Some(answer)) = (&group.rule, answer)
-                && let Some(refusal) = self.refusal(rule, answer, || format!("group:{}", group.id))
-            {
-                return Some(refusal);
-            }
-        }
-        let rule = offer.rule.as_ref()?;
-        self.refusal(rule, rule.evaluate(&self.context), || format!("offer:{}", offer.id))
-    }
-
-    fn refusal(&self, rule: &Rule, answer: Truth, of: impl Fn() -> String) -> Option<Exclusion> {
-        match answer {
-            Truth::True => None,
-            Truth::False => Some(Exclusion::Rule { of: of() }),
-            Truth::Unknown => {
-                let name = |missing| self.policy.missing_name(missing);
-                let missing = rule.missing(&self.context).into_iter().filter_map(name).collect();
-                Some(Exclusion::Unknown { of: of(), missing })
-            }
-        }
-    }
-
-    /// Mandatory messages are exempt: they are few and must arrive.
-    fn contact(&self, at: usize, offer: &OfferPolicy) -> Option<Exclusion> {
+    /// The rule by which the visitor has been spoken to often enough. Mandatory messages are exempt: they are few and
+    /// must arrive.
+    fn contact(&self, at: usize, offer: &OfferPolicy) -> Option<&'a ContactRule> {
         let over = self.policy.contact.iter().zip(&self.spoken_to).find(|(rule, enough)| {
             let enough = |at: usize| enough.get(at).copied().unwrap_or(false);
             match rule.per {
@@ -124,7 +151,7 @@ impl<'a> Eligibility<'a> {
                 ContactScope::Site => enough(0),
             }
         });
-        over.map(|(rule, _)| Exclusion::Contact { per: rule.per, most: rule.most, within_days: rule.within_days })
+        over.map(|(rule, _)| rule)
     }
 
     fn takes_part(&self, offer: &OfferPolicy) -> bool {
@@ -139,7 +166,7 @@ impl<'a> Eligibility<'a> {
 
 /// Counts what the visitor has seen, once for all offers.
 fn spoken_to(policy: &Policy, question: &Question<'_>) -> Vec<Vec<bool>> {
-    let count = |rule: &crate::config::ContactRule| {
+    let count = |rule: &ContactRule| {
         let mut counts = match rule.per {
             ContactScope::Offer => vec![0_u32; policy.offers.len()],
             ContactScope::Group => vec![0; policy.groups.len()],

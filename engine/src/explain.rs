@@ -31,7 +31,7 @@ pub(crate) fn placement(
         let stands = |list: &[bool], at: usize| list.get(at).copied().unwrap_or(false);
         let elsewhere = stands(shown, *at).then_some(Exclusion::ShownElsewhere);
         let crowded = run.policy.distinct_groups && stands(groups, offer.group);
-        let excluded = run.exclusions[*at].clone().or(elsewhere).or(crowded.then_some(Exclusion::GroupShown));
+        let excluded = run.eligibility.exclusion(*at, offer).or(elsewhere).or(crowded.then_some(Exclusion::GroupShown));
         let mut entry = OfferTrace {
             offer: offer.id.clone(),
             rank: chosen.iter().position(|(taken, _)| taken == at).map(|place| place as u32 + 1),

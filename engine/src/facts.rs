@@ -88,9 +88,8 @@ impl Facts {
         self.events.as_ref()
     }
 
-    /// What a source says under a name.
-    #[must_use]
-    pub fn get(&self, source: Source, name: &str) -> Option<&serde_json::Value> {
-        self.by_source.get(&source)?.get(name)
+    /// What a source says, in the order of names.
+    pub(crate) fn of(&self, source: Source) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+        self.by_source.get(&source).into_iter().flatten()
     }
 }

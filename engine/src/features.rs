@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::{Attribute, AttributeKind};
 use crate::facts::Value;
 use crate::policy::Policy;
-use crate::random::name_hash;
+use crate::random::{NamePrefix, name_hash};
 
 /// A hashed bin of one fact.
 pub type Feature = u32;
@@ -30,10 +30,11 @@ impl Policy {
     /// The features of facts in slot order, the bias first.
     #[must_use]
     pub fn features(&self, slots: &[Value]) -> Vec<Feature> {
-        let mut features = vec![bias()];
-        self.for_each_bin(slots, |attribute, bin| {
-            features.push(feature(attribute, bin));
-        });
+        let mut features = Vec::with_capacity(slots.len() + 1);
+        features.push(bias());
+        for (bins, value) in self.bins.iter().zip(slots) {
+            bins.push(value, &mut features);
+        }
         features
     }
 
@@ -62,6 +63,51 @@ impl Policy {
         for (attribute, value) in self.attributes.iter().zip(slots).filter(|(attribute, _)| attribute.learn) {
             for_each_bin(attribute, value, &mut |bin| each(attribute, bin));
         }
+    }
+}
+
+/// The features of one attribute: those that its configuration knows, and how to make the others.
+#[derive(Clone, Debug)]
+pub(crate) struct Bins {
+    learn: bool,
+    edges: Vec<f64>,
+    /// By what [`Bins::push`] looks for; the last is *missing*.
+    known: Vec<Feature>,
+    prefix: NamePrefix,
+}
+
+impl Bins {
+    pub(crate) fn new(attribute: &Attribute) -> Self {
+        let mut known = Vec::new();
+        let wordless = Attribute { words: Vec::new(), ..attribute.clone() };
+        for value in values(&wordless) {
+            for_each_bin(attribute, &value, &mut |bin| known.push(feature(attribute, bin)));
+        }
+        Self {
+            learn: attribute.learn,
+            edges: attribute.bins.clone(),
+            known,
+            prefix: NamePrefix::new(&[b"fact", attribute.name.as_bytes()]),
+        }
+    }
+
+    /// Adds the features of a value; the same as by name, without making the names.
+    fn push(&self, value: &Value, features: &mut Vec<Feature>) {
+        if !self.learn {
+            return;
+        }
+        let known = match value {
+            Value::Text(text) => return features.push(self.prefix.hash(&[b"= ", text.as_bytes()]) as Feature),
+            Value::Set(words) if !words.is_empty() => {
+                let members = words.iter().take(SET_MEMBERS);
+                return features.extend(members.map(|word| self.prefix.hash(&[b"has ", word.as_bytes()]) as Feature));
+            }
+            Value::Missing => self.known.last(),
+            Value::Bool(flag) => self.known.get(usize::from(*flag)),
+            Value::Number(number) => self.known.get(self.edges.partition_point(|edge| edge <= number)),
+            Value::Date(_) | Value::Point(_) | Value::Set(_) => self.known.first(),
+        };
+        features.extend(known);
     }
 }
 
@@ -160,7 +206,7 @@ mod tests {
                 .collect();
             let names = policy.feature_names(&slots);
             for (feature, name) in policy.features(&slots).into_iter().zip(names) {
-                assert_eq!(known.get(&feature), Some(&name));
+                assert_eq!(known.get(&feature), Some(&name), "made with its name and without");
                 met.insert(feature);
             }
         }

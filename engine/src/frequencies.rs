@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(replaced.counted(policy.offers[0].key, 0), 3_000);
         let predictor = crate::Predictor::new(&policy, replaced);
         let rate = |offer: usize, fact| {
-            let mean = predictor.beliefs(0, 0, &[crate::features::bias(), fact]).of(offer).mean;
+            let mean = predictor.beliefs(0, 1, &[crate::features::bias(), fact])[0].of(offer).mean;
             sigmoid(policy.offers[offer].offset(0, &policy.stages[0]) + mean)
         };
         assert!((rate(0, 1) - 0.2).abs() < 0.01, "{}", rate(0, 1));

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{Arms, Attribute, AttributeKind, Config, ContactRule, Model, Ramp, Source};
 use crate::decide::Seen;
 use crate::facts::{Facts, Value};
+use crate::features::Bins;
 use crate::random::name_hash;
 use crate::rule::{EvaluationContext, Missing, Rule, Schema};
 
@@ -24,6 +25,10 @@ pub struct ConfigError {
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) attributes: Vec<Attribute>,
+    /// By source, the attributes' names in order, each with its slot.
+    slots_by_name: BTreeMap<Source, BTreeMap<String, usize>>,
+    /// What each attribute's values are to the models.
+    pub(crate) bins: Vec<Bins>,
     schema: Schema,
     pub(crate) stages: Vec<StagePolicy>,
     pub(crate) kpis: Vec<KpiPolicy>,
@@ -201,6 +206,8 @@ impl Policy {
         let by_id = offers.iter().enumerate().map(|(index, offer)| (offer.id.clone(), index)).collect();
         let attributes = config.attributes.clone();
         let policy = Self {
+            slots_by_name: slots_by_name(&attributes),
+            bins: attributes.iter().map(Bins::new).collect(),
             attributes,
             schema,
             stages,
@@ -221,14 +228,20 @@ impl Policy {
     /// The facts in slot order: each attribute from the source that may give it.
     #[must_use]
     pub fn slots(&self, facts: &Facts) -> Vec<Value> {
-        self.attributes
-            .iter()
-            .map(|attribute| {
-                facts
-                    .get(attribute.source, &attribute.name)
-                    .map_or(Value::Missing, |json| Value::from_json(attribute.kind, json))
-            })
-            .collect()
+        let mut slots = vec![Value::Missing; self.attributes.len()];
+        for (source, named) in &self.slots_by_name {
+            // Both are in the order of names: one pass finds what they have in common.
+            let mut given = facts.of(*source).peekable();
+            for (name, slot) in named {
+                while given.next_if(|(fact, _)| fact.as_str() < name.as_str()).is_some() {}
+                if let (Some((_, json)), Some(attribute), Some(value)) =
+                    (given.next_if(|(fact, _)| *fact == name), self.attributes.get(*slot), slots.get_mut(*slot))
+                {
+                    *value = Value::from_json(attribute.kind, json);
+                }
+            }
+        }
+        slots
     }
 
     /// What rules are compiled against, evaluated with and printed by.
@@ -298,6 +311,14 @@ impl OfferPolicy {
     pub(crate) fn offset(&self, stage: usize, of: &StagePolicy) -> f64 {
         self.offsets.get(stage).copied().flatten().unwrap_or(of.offset)
     }
+}
+
+fn slots_by_name(attributes: &[Attribute]) -> BTreeMap<Source, BTreeMap<String, usize>> {
+    let mut slots: BTreeMap<Source, BTreeMap<String, usize>> = BTreeMap::new();
+    for (slot, attribute) in attributes.iter().enumerate() {
+        slots.entry(attribute.source).or_default().insert(attribute.name.clone(), slot);
+    }
+    slots
 }
 
 /// Whether an attribute says which products a customer holds.

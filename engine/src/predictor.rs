@@ -71,10 +71,12 @@ impl Predictor {
         &self.model
     }
 
-    /// What is believed of all offers for a visitor with these features.
-    pub(crate) fn beliefs(&self, channel: u64, stage: usize, features: &[Feature]) -> Beliefs {
+    /// What is believed of all offers at each of the first stages, for a visitor with these features.
+    pub(crate) fn beliefs(&self, channel: u64, stages: usize, features: &[Feature]) -> Vec<Beliefs> {
         let sheets = self.channels.get(&channel).unwrap_or(&self.common);
-        sheets.get(stage).map_or_else(Beliefs::default, |sheet| sheet.sum(&self.model, features))
+        let places: Vec<Option<usize>> = features.iter().map(|feature| self.model.place(*feature)).collect();
+        let sum = |stage: usize| sheets.get(stage).map_or_else(Beliefs::default, |sheet| sheet.sum(&places));
+        (0..stages).map(sum).collect()
     }
 }
 
@@ -131,11 +133,11 @@ impl Sheet {
 
     /// The hot loop: in WebAssembly with its vector instructions, natively with whatever the target has.
     #[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
-    fn sum(&self, model: &Model, features: &[Feature]) -> Beliefs {
+    fn sum(&self, places: &[Option<usize>]) -> Beliefs {
         let mut sum = Beliefs { mean: vec![0.0; self.offers], variance: vec![0.0; self.offers] };
         let mut unmet = 0.0;
-        for feature in features {
-            let range = model.place(*feature).map(|place| place * self.offers..(place + 1) * self.offers);
+        for place in places {
+            let range = place.map(|place| place * self.offers..(place + 1) * self.offers);
             match range.and_then(|range| Some((self.mean.get(range.clone())?, self.variance.get(range)?))) {
                 Some((mean, variance)) => {
                     add(&mut sum.mean, mean);
