@@ -71,6 +71,9 @@ struct Arguments {
     /// Write the lift of every run to this CSV file, to compare two variants pair by pair.
     #[arg(long)]
     runs: Option<PathBuf>,
+    /// Write what is asked of the learner, and whether it holds, to this JSON file.
+    #[arg(long)]
+    rows: Option<PathBuf>,
     /// Cargo says this to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -117,9 +120,11 @@ fn run(arguments: &Arguments) -> Result<String, String> {
         setting: arguments.vw_setting.clone(),
     };
     let results = experiments::run(&plan)?;
-    if let Some(path) = &arguments.runs {
-        std::fs::write(path, report::runs(&results))
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    let files = [(&arguments.runs, report::runs(&results)), (&arguments.rows, report::rows(&plan, &results))];
+    for (path, text) in files {
+        if let Some(path) = path {
+            std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        }
     }
     Ok(report::text(&plan, &results))
 }

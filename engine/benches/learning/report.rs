@@ -1,5 +1,7 @@
 //! The results as Markdown tables, and run by run as CSV.
 
+use serde_json::{Value, json};
+
 use crate::engine::{CHANGE_KEEPS, DECISION_MS, HALF_LIFE};
 use crate::experiments::{ARRIVING, CHANGED, EQUAL_WORLDS, Equal, HOLD_OUT, Learner, Plan, Results, Speed};
 use crate::lift::Estimate;
@@ -41,6 +43,75 @@ pub(crate) fn runs(results: &Results) -> String {
         }
     }
     text
+}
+
+/// What is asked of the learner, for machines: `{"rows":[{"name","value","unit","target","holds"}]}`.
+pub(crate) fn rows(plan: &Plan<'_>, results: &Results) -> String {
+    let view = View { plan, results };
+    let mut rows: Vec<Value> = Vec::new();
+    let mut add = |name: &str, value: f64, target: Option<f64>| {
+        rows.push(json!({
+            "name": name,
+            "value": value,
+            "unit": "of the possible lift",
+            "target": target.map(|least| format!("≥ {least}")),
+            "holds": target.map(|least| value >= least),
+        }));
+    };
+    for (measure, mark) in plan.marks().into_iter().enumerate() {
+        let ours = view.lifts(Course::Stationary, Learner::Ours, None, measure);
+        let theirs = view.lifts(Course::Stationary, Learner::VowpalWabbit, None, measure);
+        if ours.is_empty() {
+            break;
+        }
+        let least = [(50_000, 0.55), (200_000, 0.69)].into_iter().find(|(at, _)| *at == mark).map(|(_, least)| least);
+        add(&format!("lift captured at {mark} decisions"), Estimate::of(&ours).mean, least);
+        if ours.len() == theirs.len() {
+            let lead = difference(&ours, &theirs);
+            let asked = mark == 50_000;
+            add(&format!("lead over Vowpal Wabbit at {mark} decisions"), lead.mean, asked.then_some(0.03));
+            let name = format!("lower 95 % bound of the lead at {mark} decisions");
+            add(&name, lead.interval().0, asked.then_some(0.0));
+        }
+    }
+    for offers in CHANGED {
+        let of = |learner| view.lifts(Course::Change(offers), learner, None, 0);
+        let (without, with) = (of(Learner::Ours), of(Learner::OursForgetting));
+        if with.is_empty() {
+            break;
+        }
+        // How much changes was left open; this much costs a learner that never forgets about what it cost the reference.
+        let asked = offers == CHANGED[1];
+        let when = format!("after {offers} of {OFFERS} offers changed, last quarter");
+        add(&when, Estimate::of(&with).mean, asked.then_some(0.48));
+        let name = format!("{when}: lead over never forgetting");
+        add(&name, difference(&with, &without).mean, asked.then_some(0.06));
+    }
+    for of_each in ARRIVING {
+        let ours = view.lifts(Course::Arrivals(of_each), Learner::Ours, None, 0);
+        if ours.is_empty() {
+            break;
+        }
+        let name = match of_each {
+            0 => "the tenth after half time, no offer being new".to_owned(),
+            _ => format!("the tenth after {of_each} of each group's offers arrived"),
+        };
+        add(&name, Estimate::of(&ours).mean, (of_each > 0).then_some(0.57));
+    }
+    let delayed = |course| view.lifts(course, Learner::Ours, None, 0);
+    let (late, at_once) = (delayed(Course::Delayed), delayed(Course::DelayedKnownAtOnce));
+    if !late.is_empty() {
+        let ratio = Estimate::of_ratio(&late, &at_once).mean;
+        add("delayed two-stage outcomes ÷ the same known at once", ratio, Some(0.95));
+    }
+    if !results.equal.is_empty() {
+        let claims = results.equal.iter().filter(|run| run.sequence).count() as f64 / results.equal.len() as f64;
+        rows.push(json!({
+            "name": "A/A worlds with a false claim of lift, looked at continuously", "value": claims, "unit": "of runs",
+            "target": "≤ 0.05", "holds": claims <= 0.05,
+        }));
+    }
+    json!({ "rows": rows }).to_string()
 }
 
 struct View<'a> {
@@ -246,9 +317,13 @@ fn lead(left: &[f64], right: &[f64]) -> (String, String) {
     if left.len() != right.len() || left.is_empty() {
         return ("–".to_owned(), "–".to_owned());
     }
-    let lead = Estimate::of(&left.iter().zip(right).map(|(left, right)| left - right).collect::<Vec<_>>());
+    let lead = difference(left, right);
     let (low, high) = lead.interval();
     (format!("{:+.3} ± {:.3}", lead.mean, lead.error), format!("{low:+.3} to {high:+.3}"))
+}
+
+fn difference(left: &[f64], right: &[f64]) -> Estimate {
+    Estimate::of(&left.iter().zip(right).map(|(left, right)| left - right).collect::<Vec<_>>())
 }
 
 fn estimate(values: &[f64]) -> String {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::page;
+use super::{page, rows};
 use crate::command::cargo;
 use crate::places::Places;
 use crate::setup;
@@ -34,6 +34,8 @@ pub(crate) fn run(places: &Places, arguments: &LearningArguments) -> Result<()> 
     if let Some(covariates) = &tools.covariates {
         bench.arg("--covariates").arg(covariates);
     }
+    let rows = rows::path(places, "learning")?;
+    bench.arg("--rows").arg(&rows);
     bench.args(arguments.quick.then_some("--quick")).args(&arguments.rest);
     say("  ...     learning: compiling and running");
     let shown = display(&bench);
@@ -47,6 +49,7 @@ pub(crate) fn run(places: &Places, arguments: &LearningArguments) -> Result<()> 
     if !status.success() {
         bail!("`{shown}` ended with {status}");
     }
+    say(&format!("  ok      {} written", rows.display()));
     std::io::stdout().write_all(tables.as_bytes()).context("cannot write to stdout")?;
     if arguments.write {
         page::write(places, "learning", &arguments.command(), &tables)?;

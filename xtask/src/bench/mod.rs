@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: what is measured beside something else in the same run.
 //!
 //! Every benchmark prints Markdown on stdout. With `--write` it also goes into `docs/benchmarks.md`, between the
-//! markers of that benchmark, with the machine, the date and the command.
+//! markers of that benchmark, with the machine, the date and the command. What machines read goes to
+//! `target/bench/<name>.json`.
 
 mod engine;
 mod learning;
 mod page;
+mod rows;
 
 use anyhow::Result;
 use clap::Subcommand;
