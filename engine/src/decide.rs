@@ -89,6 +89,17 @@ pub struct Decision {
     pub placements: Vec<Filled>,
 }
 
+impl Decision {
+    /// The offer in the first rank of a slot, by the slot's place in the question.
+    #[must_use]
+    pub fn first(&self, slot: usize) -> Option<&Chosen> {
+        match self.placements.get(slot)? {
+            Filled::Offers(offers) => offers.first(),
+            Filled::UnknownPlacement | Filled::NothingEligible => None,
+        }
+    }
+}
+
 /// How one slot was filled.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Filled {
@@ -116,8 +127,14 @@ pub struct Chosen {
 /// Decides.
 #[must_use]
 pub fn decide(policy: &Policy, predictor: &Predictor, question: &Question<'_>) -> Decision {
+    decide_as(policy, predictor, question, policy.arm(question))
+}
+
+/// What an arm would decide, whichever the visitor is in.
+#[must_use]
+pub fn decide_as(policy: &Policy, predictor: &Predictor, question: &Question<'_>, arm: Arm) -> Decision {
     let slots = policy.slots(question.facts);
-    Run::new(policy, predictor, question, &slots).run(&mut None)
+    Run::new(policy, predictor, question, &slots, arm).run(&mut None)
 }
 
 /// Decides the same and says why.
@@ -125,7 +142,7 @@ pub fn decide(policy: &Policy, predictor: &Predictor, question: &Question<'_>) -
 pub fn explain(policy: &Policy, predictor: &Predictor, question: &Question<'_>) -> (Decision, Vec<PlacementTrace>) {
     let slots = policy.slots(question.facts);
     let mut trace = Some(Vec::new());
-    let decision = Run::new(policy, predictor, question, &slots).run(&mut trace);
+    let decision = Run::new(policy, predictor, question, &slots, policy.arm(question)).run(&mut trace);
     (decision, trace.unwrap_or_default())
 }
 
@@ -193,10 +210,16 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(policy: &'a Policy, predictor: &'a Predictor, question: &'a Question<'a>, slots: &'a [Value]) -> Self {
+    fn new(
+        policy: &'a Policy,
+        predictor: &'a Predictor,
+        question: &'a Question<'a>,
+        slots: &'a [Value],
+        arm: Arm,
+    ) -> Self {
         let eligibility = Eligibility::new(policy, predictor, question, slots);
         Self {
-            arm: policy.arm(question),
+            arm,
             weights: eligibility.weights(),
             features: policy.features(slots),
             eligible: policy.offers.iter().enumerate().map(|(at, offer)| eligibility.is_eligible(at, offer)).collect(),

@@ -193,6 +193,7 @@ mod tests {
             arm: Arm::Model,
             features: vec![crate::features::bias(), fact],
             promised: vec![],
+            compared: None,
             step: Step::Impression,
             before: Progress::default(),
             impression: None,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Arm;
+use crate::evaluate::{Compared, Shadow};
 use crate::features::{Feature, examination};
 use crate::frequencies::{Associations, Frequencies};
 use crate::model::{Block, DecodeError, Model};
@@ -48,6 +49,8 @@ pub struct Observation {
     pub features: Vec<Feature>,
     /// The probabilities by stage that it was chosen with, where the model chose; see [`crate::Chosen`].
     pub promised: Vec<f32>,
+    /// What a candidate in shadow would have put there, where there is one and the offer stood first.
+    pub compared: Option<Compared>,
     /// What happened.
     pub step: Step,
     /// What had been recorded of this showing before.
@@ -100,6 +103,8 @@ pub struct Learner {
     pub tally: Tally,
     /// How good the predictions are.
     pub quality: Quality,
+    /// How a candidate configuration compares.
+    pub shadow: Shadow,
     frequencies: Frequencies,
     state: State,
 }
@@ -133,6 +138,7 @@ impl Learner {
     pub fn fold(&mut self, policy: &Policy, row: &Observation) {
         self.advance(policy, row.at_ms);
         self.tally.count(policy, row);
+        self.compare(policy, row);
         let Some(offer) = known(policy, &row.offer) else {
             return;
         };
@@ -186,6 +192,21 @@ impl Learner {
         self.fade(policy);
         while let Some((showing, open)) = self.state.waiting.due(self.state.now_ms) {
             self.age(policy, showing, open);
+        }
+    }
+
+    /// Tells the shadow what was seen and what it has earned.
+    fn compare(&mut self, policy: &Policy, row: &Observation) {
+        let Some(compared) = &row.compared else { return };
+        let earned = |stages: u8| (0..stages).map(|stage| policy.stage_value(&row.offer, usize::from(stage))).sum();
+        let before = earned(row.before.reached);
+        match row.step {
+            Step::Impression if !row.before.seen => self.shadow.seen(policy, row.arm, compared, before),
+            // What is earned before it is seen counts when it is.
+            Step::Stage(stage) if row.before.seen && stage >= row.before.reached => {
+                self.shadow.earned(compared, before, earned(stage.saturating_add(1)));
+            }
+            _ => {}
         }
     }
 
@@ -336,8 +357,8 @@ impl Learner {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         // Plain data always serializes. Not JSON, whose reader may miss a number by its last bit.
-        let state =
-            postcard::to_stdvec(&(&self.tally, &self.quality, &self.frequencies, &self.state)).unwrap_or_default();
+        let state = postcard::to_stdvec(&(&self.tally, &self.quality, &self.shadow, &self.frequencies, &self.state))
+            .unwrap_or_default();
         let mut bytes = (state.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&state);
         bytes.extend_from_slice(&self.model.encode());
@@ -352,8 +373,9 @@ impl Learner {
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Length)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| DecodeError::Length)?;
         let (state, model) = rest.split_at_checked(length).ok_or(DecodeError::Length)?;
-        let (tally, quality, frequencies, state) = postcard::from_bytes(state).map_err(|_| DecodeError::Version)?;
-        Ok(Self { model: Model::decode(model)?, tally, quality, frequencies, state })
+        let (tally, quality, shadow, frequencies, state) =
+            postcard::from_bytes(state).map_err(|_| DecodeError::Version)?;
+        Ok(Self { model: Model::decode(model)?, tally, quality, shadow, frequencies, state })
     }
 }
 

@@ -28,7 +28,7 @@ mod tally;
 mod trace;
 
 pub use config::Source;
-pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, Seen, decide, explain};
+pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, Seen, decide, decide_as, explain};
 pub use events::EventCounts;
 pub use facts::{Facts, Value};
 pub use features::Feature;

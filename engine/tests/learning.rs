@@ -149,6 +149,7 @@ fn any_row() -> impl Strategy<Value = Observation> {
                 arm: Arm::Model,
                 features,
                 promised,
+                compared: None,
                 step,
                 before: Progress { seen, reached },
                 impression: seen.then_some(Place { shard, seq }),

@@ -66,6 +66,7 @@ fn rehearse(decisions: &Config, seed: u64, visits: u64) -> Report {
                     arm: decision.arm,
                     features: decision.features.clone(),
                     promised: offer.promised.clone(),
+                    compared: None,
                     step,
                     before,
                     impression: Some(place(0)),

@@ -77,6 +77,7 @@ fn rows(policy: &Policy, offers: usize, count: usize) -> Vec<Observation> {
                 arm: Arm::Model,
                 features: policy.features(&policy.slots(&visitor(n))),
                 promised: vec![0.02, 0.1],
+                compared: None,
                 step: Step::Impression,
                 before: Progress::default(),
                 impression: None,

@@ -295,6 +295,7 @@ impl Record {
                 arm: shown.arm,
                 features: shown.features,
                 promised: shown.promised,
+                compared: None,
                 step: shown.step,
                 before: *progress,
                 impression: Some(*impression),

@@ -63,7 +63,7 @@ pub struct OutOfRange {
 }
 
 /// Where the true value lies.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Its lower end.
     pub lower: f64,
