@@ -48,13 +48,16 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Put, ["v1", "site", "draft"]) => routes::site::put_draft(request, env).await,
         (Method::Post, ["v1", "site", "publish"]) => routes::site::publish(&request, env, context).await,
         (Method::Post, ["v1", "site", "rollback"]) => routes::site::rollback(request, env, context).await,
+        (Method::Get, ["v1", "site", "shadow"]) => routes::site::shadow(&request, env).await,
+        (Method::Post, ["v1", "site", "shadow"]) => routes::site::begin_shadow(&request, env).await,
+        (Method::Delete, ["v1", "site", "shadow"]) => routes::site::end_shadow(&request, env).await,
         (Method::Post, ["v1", "console", "links"]) => routes::console::link(&request, env).await,
         (Method::Post, ["v1", "console", "session"]) => routes::console::session(request, env).await,
         (Method::Get, ["v1", "reports", "live"]) => routes::report::live(&request, env, context).await,
         (Method::Options, _) => http::preflight(),
         (_, ["healthz" | "openapi.json" | "portico.js" | "console"] | ["assets", _])
         | (_, ["v1", "decide" | "events"] | ["v1", "go", _] | ["v1", "sites", _])
-        | (_, ["v1", "site", "draft" | "publish" | "rollback"])
+        | (_, ["v1", "site", "draft" | "publish" | "rollback" | "shadow"])
         | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live"]) => Err(Failure::refused(
             ProblemKind::Method,
             format!("{} does not apply to {path}.", request.method().as_ref()),

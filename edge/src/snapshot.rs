@@ -34,6 +34,16 @@ pub(crate) struct Snapshot {
     pub(crate) settings: Rc<Settings>,
     pub(crate) model_version: u64,
     pub(crate) predictor: Rc<Predictor>,
+    /// The same model for the candidate's offers.
+    pub(crate) shadow: Option<Rc<Predictor>>,
+}
+
+impl Snapshot {
+    /// What is tried in shadow: its number, its policy, and the model laid out for it.
+    pub(crate) fn candidate(&self) -> Option<(u64, &Policy, &Predictor)> {
+        let (number, policy) = self.settings.candidate.as_ref()?;
+        Some((*number, policy, self.shadow.as_deref()?))
+    }
 }
 
 /// The part that changes with the configuration.
@@ -42,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) keyring: Keyring,
     pub(crate) hash_key: [u8; 16],
+    /// The number of what is tried in shadow, and its policy.
+    pub(crate) candidate: Option<(u64, Policy)>,
 }
 
 #[derive(Default)]
@@ -127,11 +139,18 @@ pub(crate) async fn refresh_now(env: &Env, site: &str) -> Result<Rc<Snapshot>, F
 
 async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot, Failure> {
     let have = old.map_or(0, |old| old.version);
-    let (version, settings) = match (call(env, site, &GetRuntime { have }).await?, old) {
+    let candidate = old.and_then(|old| old.settings.candidate.as_ref()).map_or(0, |(number, _)| *number);
+    let asked = GetRuntime { have, candidate: Some(candidate) };
+    let (version, settings) = match (call(env, site, &asked).await?, old) {
         (RuntimeState::Newer(runtime), _) => {
-            let (policy, _) = Policy::compile(&runtime.config.decisions);
-            let settings =
-                Settings { config: runtime.config, policy, keyring: runtime.keyring, hash_key: runtime.hash_key };
+            let compile = |config: &SiteConfig| Policy::compile(&config.decisions).0;
+            let settings = Settings {
+                policy: compile(&runtime.config),
+                candidate: runtime.candidate.map(|candidate| (candidate.number, compile(&candidate.config))),
+                config: runtime.config,
+                keyring: runtime.keyring,
+                hash_key: runtime.hash_key,
+            };
             (runtime.version, Rc::new(settings))
         }
         (RuntimeState::Unchanged, Some(old)) => (old.version, Rc::clone(&old.settings)),
@@ -147,13 +166,18 @@ async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot
             None
         }
     };
-    let lay_out = |model| Rc::new(Predictor::new(&settings.policy, model));
-    let (model_version, predictor) = match (newer, old) {
+    let lay_out = |model: Model| {
+        let shadow = settings.candidate.as_ref().map(|(_, policy)| Rc::new(Predictor::new(policy, model.clone())));
+        (Rc::new(Predictor::new(&settings.policy, model)), shadow)
+    };
+    let (model_version, (predictor, shadow)) = match (newer, old) {
         (Some((version, model)), _) => (version, lay_out(model)),
-        (None, Some(old)) if old.version == version => (old.model_version, Rc::clone(&old.predictor)),
+        (None, Some(old)) if Rc::ptr_eq(&old.settings, &settings) => {
+            (old.model_version, (Rc::clone(&old.predictor), old.shadow.clone()))
+        }
         // The same model for other offers.
         (None, Some(old)) => (old.model_version, lay_out(old.predictor.model().clone())),
         (None, None) => (0, lay_out(Model::default())),
     };
-    Ok(Snapshot { site: site.to_owned(), version, settings, model_version, predictor })
+    Ok(Snapshot { site: site.to_owned(), version, settings, model_version, predictor, shadow })
 }

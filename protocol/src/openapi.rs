@@ -15,7 +15,7 @@ use crate::decide::{DecideRequest, DecideResponse};
 use crate::events::{Event, EventsRequest, EventsResponse};
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
 use crate::report::LiveReport;
-use crate::site::{CreateSite, DraftState, Published, Rollback, SiteConfig};
+use crate::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
 
 /// What an operation takes and gives.
 struct Operation {
@@ -49,7 +49,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 16] = [
+const OPERATIONS: [Operation; 19] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -78,6 +78,18 @@ const OPERATIONS: [Operation; 16] = [
         .takes("Rollback")
         .gives("Published")
         .with("secret"),
+    operation(HttpMethod::Get, "/v1/site/shadow", "What is tried in shadow, and how it compares", 200)
+        .gives("ShadowState")
+        .with("secret"),
+    operation(
+        HttpMethod::Post,
+        "/v1/site/shadow",
+        "Try the draft in shadow: decided for everybody, shown to nobody",
+        200,
+    )
+    .gives("ShadowStarted")
+    .with("secret"),
+    operation(HttpMethod::Delete, "/v1/site/shadow", "Try nothing in shadow any more", 204).with("secret"),
     operation(HttpMethod::Get, "/v1/reports/live", "Figures of the live page", 200).gives("LiveReport").with("session"),
     operation(HttpMethod::Post, "/v1/console/links", "A one-time link that opens the console", 200)
         .gives("ConsoleLink")
@@ -128,6 +140,8 @@ pub fn document() -> OpenApi {
     components = schema::<DecideResponse>(components);
     components = schema::<EventsRequest>(components);
     components = schema::<EventsResponse>(components);
+    components = schema::<ShadowStarted>(components);
+    components = schema::<ShadowState>(components);
     components = schema::<Event>(components);
     components = schema::<Problem>(components);
     components = schema::<LiveReport>(components);

@@ -78,4 +78,8 @@ pub struct DecisionSample {
     /// How each placement was filled.
     #[schema(value_type = Vec<Object>)]
     pub placements: Vec<PlacementTrace>,
+    /// How a candidate in shadow would have filled them; empty without one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub shadow: Vec<PlacementTrace>,
 }

@@ -7,6 +7,7 @@
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use data_encoding::BASE64URL_NOPAD;
+use portico_engine::evaluate::Compared;
 use portico_engine::{Arm, Dismissal, Feature, Seen};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -189,6 +190,9 @@ pub struct OfferRecord {
     /// Probabilities by stage that it was chosen with.
     #[serde(default)]
     pub promised: Vec<f32>,
+    /// What a candidate in shadow would have put in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
     /// Who saw it, where that may be kept.
     pub visitor: Option<VisitorId>,
     /// The customer, where verified and where that may be kept.

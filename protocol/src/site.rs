@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use portico_engine::Policy;
 use portico_engine::config::Config;
+use portico_engine::evaluate::ShadowFigures;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -101,6 +102,25 @@ pub struct DraftState {
 pub struct Published {
     /// The version that is now published.
     pub version: u64,
+}
+
+/// The answer to `POST /v1/site/shadow`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ShadowStarted {
+    /// The candidate's number.
+    pub candidate: u64,
+}
+
+/// `GET /v1/site/shadow`: the draft that is being tried in shadow, and how it compares with what is published.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct ShadowState {
+    /// The candidate's number; absent when none is tried.
+    pub candidate: Option<u64>,
+    /// Since when, in milliseconds since 1970.
+    pub since: Option<u64>,
+    /// What was found; absent before the first answer that counts.
+    #[schema(value_type = Option<Object>)]
+    pub figures: Option<ShadowFigures>,
 }
 
 /// `POST /v1/site/rollback`.

@@ -6,4 +6,5 @@ mod events;
 mod golden;
 mod learning;
 mod pages;
+mod shadow;
 mod sites;

@@ -75,6 +75,7 @@ mod tests {
             config: 1,
             model: 1,
             placements: Vec::new(),
+            shadow: Vec::new(),
         }
     }
 

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portico_engine::config::Config;
+use portico_engine::evaluate::ShadowFigures;
 use portico_engine::{Learner, Model, Observation, Place, Policy, Tally, keyed_hash};
 use portico_protocol::report::Lag;
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,19 @@ impl Call for GetFigures {
     type Answer = Figures;
 }
 
+/// Asks how a candidate in shadow compares.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CompareShadow {
+    pub(crate) site: String,
+    pub(crate) candidate: u64,
+}
+
+impl Call for CompareShadow {
+    const BINDING: &'static str = "LEARNER";
+    const PATH: &'static str = "/shadow";
+    type Answer = Option<ShadowFigures>;
+}
+
 /// The model of a site if it is not of version `have`.
 pub(crate) async fn newer_model(env: &Env, site: &str, have: u64) -> Result<Option<(u64, Model)>, Failure> {
     let question = GetModel { site: site.to_owned(), have };
@@ -144,6 +158,7 @@ impl DurableObject for LearnerObject {
         let answered = match path.as_str() {
             Fold::PATH => answer(&mut request, async |call: Fold| self.fold(call).await).await,
             GetFigures::PATH => answer(&mut request, async |call: GetFigures| self.figures(&call.site).await).await,
+            CompareShadow::PATH => answer(&mut request, async |call: CompareShadow| self.compare(&call).await).await,
             MODEL_PATH => self.model(&mut request).await,
             _ => Err(Failure::Internal("no such operation")),
         };
@@ -194,7 +209,7 @@ impl LearnerObject {
         if have >= wanted && have > 0 {
             return Ok(());
         }
-        if let RuntimeState::Newer(runtime) = call(&self.core.env, site, &GetRuntime { have }).await?
+        if let RuntimeState::Newer(runtime) = call(&self.core.env, site, &GetRuntime { have, candidate: None }).await?
             && let Some(loaded) = self.core.loaded.borrow_mut().as_mut()
         {
             loaded.policy = Policy::compile(&runtime.config.decisions).0;
@@ -237,6 +252,12 @@ impl LearnerObject {
             },
             tally: loaded.learner.tally.clone(),
         })
+    }
+
+    async fn compare(&self, call: &CompareShadow) -> Result<Option<ShadowFigures>, Failure> {
+        self.load(&call.site).await?;
+        let loaded = self.core.loaded.borrow();
+        Ok(loaded.as_ref().and_then(|loaded| loaded.learner.shadow.figures(call.candidate)))
     }
 
     fn checkpoint(&self) -> Result<(), Failure> {
@@ -301,6 +322,7 @@ impl Loaded {
                     arm: record.arm,
                     features: record.features.clone(),
                     promised: record.promised.clone(),
+                    compared: record.compared,
                     step: *step,
                     before: row.before,
                     impression: row.impression.map(|seq| Place { shard, seq }),
@@ -343,7 +365,9 @@ async fn load(core: &Core, sql: &Sql, site: &str) -> Result<(), Failure> {
         let rows = call(&core.env, &ledger::name(site, shard), &Reread { from, to }).await?;
         loaded.fold(shard, &rows);
     }
-    if let RuntimeState::Newer(runtime) = call(&core.env, site, &GetRuntime { have: loaded.config }).await? {
+    if let RuntimeState::Newer(runtime) =
+        call(&core.env, site, &GetRuntime { have: loaded.config, candidate: None }).await?
+    {
         loaded.policy = Policy::compile(&runtime.config.decisions).0;
         loaded.config = runtime.version;
     }

@@ -12,10 +12,12 @@ use super::{Call, answer, finish};
 use crate::crypto;
 use crate::error::Failure;
 
-const SCHEMA: [&str; 4] = [
+const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS versions (version INTEGER PRIMARY KEY, at INTEGER NOT NULL, config TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS draft (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS candidates (n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, ended INTEGER, \
+     config TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS codes (hash TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
@@ -29,12 +31,23 @@ pub(crate) struct Runtime {
     pub(crate) config: SiteConfig,
     pub(crate) keyring: Keyring,
     pub(crate) hash_key: [u8; 16],
+    pub(crate) candidate: Option<Candidate>,
 }
 
-/// Asks for the runtime unless `have` is the published version already.
+/// A configuration that is tried in shadow.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Candidate {
+    pub(crate) number: u64,
+    pub(crate) since_ms: u64,
+    pub(crate) config: SiteConfig,
+}
+
+/// Asks for the runtime unless `have` is the published version already, and `candidate` the number of what is tried in
+/// shadow (0 for nothing); whoever does not care for candidates names none.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct GetRuntime {
     pub(crate) have: u64,
+    pub(crate) candidate: Option<u64>,
 }
 
 /// The answer to [`GetRuntime`].
@@ -94,6 +107,42 @@ impl Call for Publish {
     type Answer = u64;
 }
 
+/// Tries a checked configuration in shadow, in the place of what is tried now.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BeginShadow {
+    pub(crate) config: SiteConfig,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for BeginShadow {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/shadow/begin";
+    /// The candidate's number.
+    type Answer = u64;
+}
+
+/// Tries nothing in shadow any more.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EndShadow {
+    pub(crate) now_ms: u64,
+}
+
+impl Call for EndShadow {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/shadow/end";
+    type Answer = ();
+}
+
+/// Reads what is tried in shadow.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct GetShadow {}
+
+impl Call for GetShadow {
+    const BINDING: &'static str = "SITE";
+    const PATH: &'static str = "/shadow/get";
+    type Answer = Option<Candidate>;
+}
+
 /// Reads one published version.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct GetVersion {
@@ -147,10 +196,13 @@ impl DurableObject for SiteObject {
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let path = request.path();
         let answered = match path.as_str() {
-            GetRuntime::PATH => answer(&mut request, async |call: GetRuntime| self.runtime(call.have)).await,
+            GetRuntime::PATH => answer(&mut request, async |call: GetRuntime| self.runtime(&call)).await,
             PutDraft::PATH => answer(&mut request, async |call| self.put_draft(&call)).await,
             GetDraft::PATH => answer(&mut request, async |_: GetDraft| self.drafts()).await,
             Publish::PATH => answer(&mut request, async |call| self.publish(&call)).await,
+            BeginShadow::PATH => answer(&mut request, async |call| self.begin_shadow(&call)).await,
+            EndShadow::PATH => answer(&mut request, async |call: EndShadow| self.end_shadow(call.now_ms)).await,
+            GetShadow::PATH => answer(&mut request, async |_: GetShadow| Self::candidate(self.sql()?)).await,
             GetVersion::PATH => answer(&mut request, async |call: GetVersion| self.version(call.version)).await,
             IssueCode::PATH => answer(&mut request, async |call: IssueCode| self.issue_code(call.now_ms)).await,
             RedeemCode::PATH => answer(&mut request, async |call| self.redeem_code(&call)).await,
@@ -174,13 +226,13 @@ impl SiteObject {
         row.map(|mut row| Ok((row.number()?, serde_json::from_str(&row.text()?)?))).transpose()
     }
 
-    fn runtime(&self, have: u64) -> Result<RuntimeState, Failure> {
+    fn runtime(&self, call: &GetRuntime) -> Result<RuntimeState, Failure> {
         let sql = self.sql()?;
         let newest =
             sql.first("SELECT max(version) FROM versions WHERE version > 0 HAVING max(version) > 0", Vec::new())?;
         match newest.map(|mut row| row.number()).transpose()? {
             None => Ok(RuntimeState::NotPublished),
-            Some(version) if version == have => Ok(RuntimeState::Unchanged),
+            Some(version) if version == call.have && self.has_candidate(call.candidate)? => Ok(RuntimeState::Unchanged),
             Some(_) => match Self::latest(sql)? {
                 None => Ok(RuntimeState::NotPublished),
                 Some((version, config)) => {
@@ -188,7 +240,8 @@ impl SiteObject {
                         Ok(Keyring::new(vec![SealingKey { id: 1, secret: crypto::random()? }]))
                     })?;
                     let hash_key = secret(sql, "hash_key", crypto::random)?;
-                    Ok(RuntimeState::Newer(Box::new(Runtime { version, config, keyring, hash_key })))
+                    let candidate = Self::candidate(sql)?;
+                    Ok(RuntimeState::Newer(Box::new(Runtime { version, config, keyring, hash_key, candidate })))
                 }
             },
         }
@@ -213,7 +266,35 @@ impl SiteObject {
         let version = Self::latest(sql)?.map_or(0, |(version, _)| version) + 1;
         let values = vec![number(version), number(call.now_ms), serde_json::to_string(&call.config)?.into()];
         sql.run("INSERT INTO versions VALUES (?, ?, ?)", values)?;
+        // It was compared with what is published no longer.
+        self.end_shadow(call.now_ms)?;
         Ok(version)
+    }
+
+    fn candidate(sql: &Sql) -> Result<Option<Candidate>, Failure> {
+        let row = sql.first("SELECT n, at, config FROM candidates WHERE ended IS NULL", Vec::new())?;
+        row.map(|mut row| {
+            let (number, since_ms) = (row.number()?, row.number()?);
+            Ok(Candidate { number, since_ms, config: serde_json::from_str(&row.text()?)? })
+        })
+        .transpose()
+    }
+
+    fn has_candidate(&self, number: Option<u64>) -> Result<bool, Failure> {
+        let Some(number) = number else { return Ok(true) };
+        let row = self.sql()?.first("SELECT n FROM candidates WHERE ended IS NULL", Vec::new())?;
+        Ok(row.map(|mut row| row.number()).transpose()?.unwrap_or(0) == number)
+    }
+
+    fn begin_shadow(&self, call: &BeginShadow) -> Result<u64, Failure> {
+        self.end_shadow(call.now_ms)?;
+        let values = vec![number(call.now_ms), serde_json::to_string(&call.config)?.into()];
+        let row = self.sql()?.first("INSERT INTO candidates (at, config) VALUES (?, ?) RETURNING n", values)?;
+        row.ok_or(Failure::Internal("a candidate without a number"))?.number()
+    }
+
+    fn end_shadow(&self, now_ms: u64) -> Result<(), Failure> {
+        self.sql()?.run("UPDATE candidates SET ended = ? WHERE ended IS NULL", vec![number(now_ms)])
     }
 
     fn version(&self, version: u64) -> Result<Option<SiteConfig>, Failure> {
@@ -234,7 +315,7 @@ impl SiteObject {
         let sql = self.sql()?;
         let values = vec![crypto::key_hash(&call.code).into(), number(call.now_ms)];
         let found = sql.first("DELETE FROM codes WHERE hash = ? AND expires > ? RETURNING expires", values)?;
-        match (found, self.runtime(0)?) {
+        match (found, self.runtime(&GetRuntime { have: 0, candidate: None })?) {
             (Some(_), RuntimeState::Newer(runtime)) => Ok(Some(runtime.keyring)),
             _ => Ok(None),
         }

@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portico_engine::{Ask, Facts, Filled, Question, Seed, Source, decide as choose, explain};
+use portico_engine::evaluate::Compared;
+use portico_engine::{Arm, Ask, Decision, Facts, Filled, Question, Seed, Source, decide as choose, decide_as, explain};
 use portico_protocol::content::{OfferView, PlacementView};
 use portico_protocol::decide::{Consent, DecideRequest, DecideResponse, OfferResponse, PlacementResponse};
 use portico_protocol::id::{DecisionId, VisitorId};
@@ -86,8 +87,10 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     } else {
         (choose(&settings.policy, &snapshot.predictor, &question), None)
     };
+    let mut compared = compare(&snapshot, &question, &chosen).into_iter();
     let mut placements = Vec::with_capacity(asked.placements.len());
     for (placement, filled) in asked.placements.iter().zip(&chosen.placements) {
+        let compared = compared.next().flatten();
         let mut response = PlacementResponse {
             id: placement.id.clone(),
             arm: None,
@@ -117,6 +120,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
                         model: snapshot.model_version,
                         features: chosen.features.clone(),
                         promised: offer.promised.clone(),
+                        compared: compared.filter(|_| rank == 1),
                         visitor: visitor.id(),
                         customer: visitor.customer().map(str::to_owned),
                         partner: caller.partner.clone(),
@@ -161,6 +165,26 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     drop(asks);
     sample(env, context, snapshot, asked, prepared, customer);
     Ok(response)
+}
+
+/// What a candidate in shadow would have put first into each slot, beside what stands there. It is decided as its model
+/// would, and for an explorer so is the live configuration: nothing else tells what either would earn.
+fn compare(snapshot: &Snapshot, question: &Question<'_>, chosen: &Decision) -> Vec<Option<Compared>> {
+    let Some((number, policy, predictor)) = snapshot.candidate() else { return Vec::new() };
+    let candidate = decide_as(policy, predictor, question, Arm::Model);
+    let explores = chosen.arm == Arm::Explore;
+    let live = explores.then(|| decide_as(&snapshot.settings.policy, &snapshot.predictor, question, Arm::Model));
+    let compare = |slot| {
+        let stands = chosen.first(slot)?;
+        let same = |decision: &Decision| decision.first(slot).is_some_and(|first| first.offer == stands.offer);
+        Some(Compared {
+            candidate: number,
+            by_candidate: same(&candidate),
+            by_live: live.as_ref().map_or(chosen.arm == Arm::Model, same),
+            by_chance: stands.propensity.filter(|_| explores),
+        })
+    };
+    (0..chosen.placements.len()).map(compare).collect()
 }
 
 /// What is painted: the same view goes to the browser, where it hydrates.
@@ -337,6 +361,7 @@ fn sample(
         let asks = asks(&asked);
         let question = question(&snapshot, &asked, &asks, &prepared);
         let (_, placements) = explain(&snapshot.settings.policy, &snapshot.predictor, &question);
+        let shadow = snapshot.candidate().map(|(_, policy, predictor)| explain(policy, predictor, &question).1);
         let sample = DecisionSample {
             decision: prepared.decision.to_string(),
             at: prepared.now_ms,
@@ -345,6 +370,7 @@ fn sample(
             config: snapshot.version,
             model: snapshot.model_version,
             placements,
+            shadow: shadow.unwrap_or_default(),
         };
         let keep = ledger::KeepSample { sample };
         if let Err(failure) = call(&env, &ledger::name(&snapshot.site, 0), &keep).await {

@@ -2,7 +2,7 @@
 
 use portico_protocol::limits::{CONFIG_BYTES, NAME_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
-use portico_protocol::site::{CreateSite, DraftState, Published, Rollback, SiteConfig};
+use portico_protocol::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
 use worker::{Context, Env, Request, Response};
 
 use crate::access;
@@ -11,7 +11,8 @@ use crate::error::Failure;
 use crate::http::{empty, json, now_ms, read};
 use crate::objects::call;
 use crate::objects::directory::{self, Register, Role};
-use crate::objects::site::{Drafts, GetDraft, GetVersion, Publish, PutDraft};
+use crate::objects::learner::CompareShadow;
+use crate::objects::site::{BeginShadow, Drafts, EndShadow, GetDraft, GetShadow, GetVersion, Publish, PutDraft};
 use crate::snapshot;
 
 pub(crate) async fn create(mut request: Request, env: &Env, id: &str) -> Result<Response, Failure> {
@@ -56,12 +57,45 @@ pub(crate) async fn put_draft(mut request: Request, env: &Env) -> Result<Respons
 
 pub(crate) async fn publish(request: &Request, env: &Env, _: &Context) -> Result<Response, Failure> {
     let site = access::server_side(env, request).await?;
-    let drafts = call(env, &site, &GetDraft {}).await?;
-    let config = drafts
-        .draft
-        .or(drafts.published)
-        .ok_or_else(|| Failure::refused(ProblemKind::Configuration, "There is no draft. Put one first."))?;
+    let config = draft_of(env, &site).await?;
     publish_config(env, &site, config).await
+}
+
+async fn draft_of(env: &Env, site: &str) -> Result<SiteConfig, Failure> {
+    let drafts = call(env, site, &GetDraft {}).await?;
+    let none = || Failure::refused(ProblemKind::Configuration, "There is no draft. Put one first.");
+    drafts.draft.or(drafts.published).ok_or_else(none)
+}
+
+pub(crate) async fn shadow(request: &Request, env: &Env) -> Result<Response, Failure> {
+    let site = access::server_side(env, request).await?;
+    let Some(candidate) = call(env, &site, &GetShadow {}).await? else {
+        return json(200, &ShadowState::default());
+    };
+    let number = candidate.number;
+    let figures = call(env, &site, &CompareShadow { site: site.clone(), candidate: number }).await?;
+    json(200, &ShadowState { candidate: Some(number), since: Some(candidate.since_ms), figures })
+}
+
+pub(crate) async fn begin_shadow(request: &Request, env: &Env) -> Result<Response, Failure> {
+    let site = access::server_side(env, request).await?;
+    let config = draft_of(env, &site).await?;
+    let errors = config.errors();
+    if !errors.is_empty() {
+        return Err(Failure::invalid(ProblemKind::Configuration, "What is tried in shadow stays as it is.", errors));
+    }
+    // Before anything is published nobody is decided for.
+    let snapshot = snapshot::refresh_now(env, &site).await?;
+    let candidate = call(env, &snapshot.site, &BeginShadow { config, now_ms: now_ms() }).await?;
+    snapshot::refresh_now(env, &site).await?;
+    json(200, &ShadowStarted { candidate })
+}
+
+pub(crate) async fn end_shadow(request: &Request, env: &Env) -> Result<Response, Failure> {
+    let site = access::server_side(env, request).await?;
+    call(env, &site, &EndShadow { now_ms: now_ms() }).await?;
+    snapshot::refresh_now(env, &site).await?;
+    Ok(empty(204))
 }
 
 pub(crate) async fn rollback(mut request: Request, env: &Env, _: &Context) -> Result<Response, Failure> {
