@@ -13,6 +13,11 @@ pub use crate::label::Label;
 pub struct Config {
     /// The facts that rules and models may use.
     pub attributes: Vec<Attribute>,
+    /// Pairs of facts whose combination matters to the models beyond what each of them says: `[["age", "topic"]]`. Every
+    /// combination of their bins is a fact of its own, which has to be learned apart, so a pair costs learning time unless
+    /// it is needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crosses: Vec<[String; 2]>,
     /// Rules with a name, for use in other rules.
     #[serde(default)]
     pub segments: Vec<Segment>,

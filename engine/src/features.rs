@@ -30,40 +30,87 @@ impl Policy {
     /// The features of facts in slot order, the bias first.
     #[must_use]
     pub fn features(&self, slots: &[Value]) -> Vec<Feature> {
-        let mut features = Vec::with_capacity(slots.len() + 1);
+        let mut features = Vec::with_capacity(slots.len() + self.crosses.len() + 1);
         features.push(bias());
+        let mut ends = Vec::with_capacity(slots.len());
         for (bins, value) in self.bins.iter().zip(slots) {
             bins.push(value, &mut features);
+            ends.push(features.len());
         }
+        self.for_each_cross(&ends, |left, right| {
+            if let (Some(left), Some(right)) = (features.get(left), features.get(right)) {
+                features.push(crossed(*left, *right));
+            }
+        });
         features
     }
 
     /// The same features in words, in the same order.
     pub(crate) fn feature_names(&self, slots: &[Value]) -> Vec<String> {
         let mut names = vec![ANYBODY.to_owned()];
-        self.for_each_bin(slots, |attribute, bin| names.push(format!("{} {bin}", attribute.name)));
+        let mut ends = Vec::new();
+        for (attribute, value) in self.attributes.iter().zip(slots) {
+            if attribute.learn {
+                for_each_bin(attribute, value, &mut |bin| names.push(named(attribute, bin)));
+            }
+            ends.push(names.len());
+        }
+        self.for_each_cross(&ends, |left, right| {
+            if let (Some(left), Some(right)) = (names.get(left), names.get(right)) {
+                names.push(named_together(left, right));
+            }
+        });
         names
+    }
+
+    /// The places of two facts that are also looked at together; `ends` says where those of each slot end.
+    fn for_each_cross(&self, ends: &[usize], mut each: impl FnMut(usize, usize)) {
+        let of = |slot: usize| {
+            // Before those of the first stands the bias.
+            let begin = slot.checked_sub(1).map_or(Some(1), |before| ends.get(before).copied());
+            begin.zip(ends.get(slot).copied()).map_or(0..0, |(begin, end)| begin..end)
+        };
+        for [left, right] in &self.crosses {
+            for left in of(*left) {
+                of(*right).for_each(|right| each(left, right));
+            }
+        }
     }
 
     /// What features are called, as far as the configuration can tell: a word that it does not name is not among them.
     #[must_use]
     pub fn known_features(&self) -> BTreeMap<Feature, String> {
-        let mut known = BTreeMap::from([(bias(), ANYBODY.to_owned())]);
-        for attribute in self.attributes.iter().filter(|attribute| attribute.learn) {
+        let of = |attribute: &Attribute| {
+            let mut known = Vec::new();
             for value in values(attribute) {
                 for_each_bin(attribute, &value, &mut |bin| {
-                    known.insert(feature(attribute, bin), format!("{} {bin}", attribute.name));
+                    known.push((feature(attribute, bin), named(attribute, bin)))
                 });
+            }
+            known
+        };
+        let learned = self.attributes.iter().filter(|attribute| attribute.learn);
+        let mut known: BTreeMap<Feature, String> = learned.flat_map(of).collect();
+        known.insert(bias(), ANYBODY.to_owned());
+        let attribute = |slot: &usize| self.attributes.get(*slot).map(of).unwrap_or_default();
+        for [left, right] in &self.crosses {
+            let (left, right) = (attribute(left), attribute(right));
+            for (left, left_name) in &left {
+                known.extend(
+                    right.iter().map(|(right, name)| (crossed(*left, *right), named_together(left_name, name))),
+                );
             }
         }
         known
     }
+}
 
-    fn for_each_bin(&self, slots: &[Value], mut each: impl FnMut(&Attribute, &str)) {
-        for (attribute, value) in self.attributes.iter().zip(slots).filter(|(attribute, _)| attribute.learn) {
-            for_each_bin(attribute, value, &mut |bin| each(attribute, bin));
-        }
-    }
+fn named(attribute: &Attribute, bin: &str) -> String {
+    format!("{} {bin}", attribute.name)
+}
+
+fn named_together(left: &str, right: &str) -> String {
+    format!("{left} and {right}")
 }
 
 /// The features of one attribute: those that its configuration knows, and how to make the others.
@@ -144,6 +191,11 @@ fn for_each_bin(attribute: &Attribute, value: &Value, each: &mut impl FnMut(&str
     }
 }
 
+/// Two facts together.
+fn crossed(left: Feature, right: Feature) -> Feature {
+    hash(&[b"cross", &left.to_le_bytes(), &right.to_le_bytes()])
+}
+
 fn feature(attribute: &Attribute, bin: &str) -> Feature {
     hash(&[b"fact", attribute.name.as_bytes(), bin.as_bytes()])
 }
@@ -185,16 +237,22 @@ mod tests {
             { "name": "home", "type": "point", "source": "context" },
             { "name": "secret", "type": "bool", "source": "context", "learn": false },
         ]);
-        let config = Config { attributes: serde_json::from_value(attributes).unwrap(), ..Config::default() };
+        let crosses = [["topic", "age"], ["student", "products"]].map(|pair| pair.map(str::to_owned)).to_vec();
+        let config = Config { attributes: serde_json::from_value(attributes).unwrap(), crosses, ..Config::default() };
         let policy = Policy::compile(&config).0;
         let known = policy.known_features();
         let home = json!({ "lat": 51.5, "lon": -0.1 });
-        let visitors = [
-            json!({}),
-            json!({ "topic": "loans", "age": 24, "products": [], "student": true, "since": "2026-01-01", "home": home }),
-            json!({ "topic": "savings", "age": 25, "products": ["card"], "student": false }),
-            json!({ "age": 99 }),
-        ];
+        let mut visitors = vec![json!({ "since": "2026-01-01", "home": home })];
+        for topic in [json!(null), json!("savings"), json!("loans")] {
+            for age in [json!(null), json!(24), json!(25), json!(99)] {
+                visitors.push(json!({ "topic": topic, "age": age }));
+            }
+        }
+        for student in [json!(null), json!(true), json!(false)] {
+            for products in [json!(null), json!([]), json!(["card"])] {
+                visitors.push(json!({ "student": student, "products": products }));
+            }
+        }
         let mut met = BTreeSet::new();
         for visitor in visitors {
             let slots: Vec<Value> = config
@@ -204,13 +262,15 @@ mod tests {
                     visitor.get(&attribute.name).map_or(Value::Missing, |fact| Value::from_json(attribute.kind, fact))
                 })
                 .collect();
-            let names = policy.feature_names(&slots);
-            for (feature, name) in policy.features(&slots).into_iter().zip(names) {
+            let (features, names) = (policy.features(&slots), policy.feature_names(&slots));
+            assert_eq!(features.len(), names.len());
+            for (feature, name) in features.into_iter().zip(names) {
                 assert_eq!(known.get(&feature), Some(&name), "made with its name and without");
                 met.insert(feature);
             }
         }
         assert_eq!(known.keys().copied().collect::<BTreeSet<_>>(), met, "and nothing else has");
+        assert!(known.values().any(|name| name == "topic = loans and age 25 to 60"));
         let unknown = policy.features(&[Value::Text("cards".into())]);
         assert!(!known.contains_key(&unknown[1]));
     }

@@ -29,6 +29,8 @@ pub struct Policy {
     slots_by_name: BTreeMap<Source, BTreeMap<String, usize>>,
     /// What each attribute's values are to the models.
     pub(crate) bins: Vec<Bins>,
+    /// Slots of the pairs of attributes that are also looked at together.
+    pub(crate) crosses: Vec<[usize; 2]>,
     schema: Schema,
     pub(crate) stages: Vec<StagePolicy>,
     pub(crate) kpis: Vec<KpiPolicy>,
@@ -108,6 +110,8 @@ pub(crate) struct PlacementPolicy {
 pub(crate) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Channels at most: each but the first has weights of its own.
 const MOST_CHANNELS: usize = 4;
+/// Pairs of facts that may be looked at together.
+const MOST_CROSSES: usize = 16;
 /// Words that an attribute may name.
 const MOST_WORDS: usize = 1_000;
 
@@ -134,6 +138,7 @@ impl Policy {
                 errors.add(format!("/attributes/{index}/words"), &format!("at most {MOST_WORDS} words"));
             }
         }
+        let crosses = compile_crosses(config, &mut errors);
         let (schema, wrong) = Schema::compile(&config.attributes, &config.segments, &config.tiers);
         errors.list.extend(wrong);
         let stages = compile_stages(config, &mut errors);
@@ -208,6 +213,7 @@ impl Policy {
         let policy = Self {
             slots_by_name: slots_by_name(&attributes),
             bins: attributes.iter().map(Bins::new).collect(),
+            crosses,
             attributes,
             schema,
             stages,
@@ -360,6 +366,32 @@ fn compile_stages(config: &Config, errors: &mut Errors) -> Vec<StagePolicy> {
 
 fn logit(rate: f64) -> f64 {
     libm::log(rate / (1.0 - rate))
+}
+
+fn compile_crosses(config: &Config, errors: &mut Errors) -> Vec<[usize; 2]> {
+    if config.crosses.len() > MOST_CROSSES {
+        errors.add("/crosses".to_owned(), &format!("at most {MOST_CROSSES} pairs"));
+    }
+    let mut crosses: Vec<[usize; 2]> = Vec::new();
+    for (index, pair) in config.crosses.iter().take(MOST_CROSSES).enumerate() {
+        let mut find = |side: usize, name: &str| {
+            let found = config.attributes.iter().position(|attribute| attribute.learn && attribute.name == *name);
+            if found.is_none() {
+                let detail = format!("no attribute `{name}` that the models use");
+                errors.add(format!("/crosses/{index}/{side}"), &detail);
+            }
+            found
+        };
+        let [left, right] = pair;
+        let (Some(left), Some(right)) = (find(0, left), find(1, right)) else { continue };
+        let cross = [left.min(right), left.max(right)];
+        if left == right || crosses.contains(&cross) {
+            errors.add(format!("/crosses/{index}"), "two different attributes, each pair once");
+        } else {
+            crosses.push(cross);
+        }
+    }
+    crosses
 }
 
 fn compile_channels(config: &Config, errors: &mut Errors) -> Vec<u64> {

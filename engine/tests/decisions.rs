@@ -239,6 +239,10 @@ fn what_does_not_fit_together_is_named() {
     check(|config| config["offers"][0]["prior_rates"] = json!({ "click": 1.0 }), "/offers/0/prior_rates/click");
     check(|config| config["stages"][0]["half_life_days"] = json!(0.0), "/stages/0/half_life_days");
     check(|config| config["model"] = json!({ "change_keeps": 1.5 }), "/model/change_keeps");
+    check(|config| config["crosses"] = json!([["topic", "shoe_size"]]), "/crosses/0/1");
+    check(|config| config["crosses"] = json!([["topic", "topic"]]), "/crosses/0");
+    check(|config| config["crosses"] = json!([["topic", "age"], ["age", "topic"]]), "/crosses/1");
+    check(|config| config["crosses"] = json!([["topic", "age"]].repeat(17)), "/crosses");
     check(
         |config| {
             config["attributes"][2]["name"] = json!("holdings");

@@ -183,6 +183,49 @@ proptest! {
     }
 }
 
+/// Only who reads about savings and is young, or neither, clicks: no single fact says anything.
+#[test]
+fn a_pair_of_facts_is_learned_where_it_is_configured() {
+    let rates = |crosses: serde_json::Value| {
+        let mut config = config();
+        config["crosses"] = crosses;
+        let policy = policy_of(config);
+        let mut learner = Learner::default();
+        let facts = |topic: &str, age: u32| {
+            let mut facts = Facts::default();
+            facts.insert(Source::Context, "topic", topic);
+            facts.insert(Source::Identity, "age", age);
+            facts
+        };
+        let kinds = [("savings", 20, true), ("savings", 40, false), ("loans", 20, false), ("loans", 40, true)];
+        for showing in 0..4_000 {
+            let (topic, age, wants) = kinds[showing as usize % 4];
+            let mut row = impression(&policy, topic, "saver", showing);
+            row.features = policy.features(&policy.slots(&facts(topic, age)));
+            row.at_ms += showing;
+            learner.fold(&policy, &row);
+            if wants && showing / 4 % 5 == 0 {
+                (row.before, row.since_ms) = (row.before.after(row.step), Some(row.at_ms));
+                row.step = Step::Stage(0);
+                learner.fold(&policy, &row);
+            }
+        }
+        let predictor = Predictor::new(&policy, learner.model);
+        kinds.map(|(topic, age, _)| {
+            let mut case = Case::new("a");
+            case.facts = facts(topic, age);
+            let (_, trace) = case.ask(&["list"], |question| explain(&policy, &predictor, question));
+            trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap().stages[0].mean
+        })
+    };
+    for rate in rates(json!([])) {
+        assert!((rate - 0.1).abs() < 0.02, "without the pair all are alike: {rate}");
+    }
+    let [young_saver, saver, young, neither] = rates(json!([["topic", "age"]]));
+    assert!(young_saver > 0.15 && neither > 0.15, "{young_saver}, {neither}");
+    assert!(saver < 0.03 && young < 0.03, "{saver}, {young}");
+}
+
 /// A thousand showings with a promise of 20 % kept, then as many with it broken.
 #[test]
 fn broken_promises_make_it_forget_where_that_is_wanted() {
