@@ -54,11 +54,12 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Post, ["v1", "console", "links"]) => routes::console::link(&request, env).await,
         (Method::Post, ["v1", "console", "session"]) => routes::console::session(request, env).await,
         (Method::Get, ["v1", "reports", "live"]) => routes::report::live(&request, env, context).await,
+        (Method::Get, ["v1", "reports", "model"]) => routes::report::model(&request, env, context).await,
         (Method::Options, _) => http::preflight(),
         (_, ["healthz" | "openapi.json" | "portico.js" | "console"] | ["assets", _])
         | (_, ["v1", "decide" | "events"] | ["v1", "go", _] | ["v1", "sites", _])
         | (_, ["v1", "site", "draft" | "publish" | "rollback" | "shadow"])
-        | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live"]) => Err(Failure::refused(
+        | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live" | "model"]) => Err(Failure::refused(
             ProblemKind::Method,
             format!("{} does not apply to {path}.", request.method().as_ref()),
         )),

@@ -14,7 +14,7 @@ use crate::console::{ConsoleLink, ConsoleLogin};
 use crate::decide::{DecideRequest, DecideResponse};
 use crate::events::{Event, EventsRequest, EventsResponse};
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
-use crate::report::LiveReport;
+use crate::report::{LiveReport, ModelReport};
 use crate::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
 
 /// What an operation takes and gives.
@@ -49,7 +49,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 19] = [
+const OPERATIONS: [Operation; 20] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -91,6 +91,14 @@ const OPERATIONS: [Operation; 19] = [
     .with("secret"),
     operation(HttpMethod::Delete, "/v1/site/shadow", "Try nothing in shadow any more", 204).with("secret"),
     operation(HttpMethod::Get, "/v1/reports/live", "Figures of the live page", 200).gives("LiveReport").with("session"),
+    operation(
+        HttpMethod::Get,
+        "/v1/reports/model",
+        "How good the predictions are; with ?offer= also which facts go with that offer's success",
+        200,
+    )
+    .gives("ModelReport")
+    .with("session"),
     operation(HttpMethod::Post, "/v1/console/links", "A one-time link that opens the console", 200)
         .gives("ConsoleLink")
         .with("secret"),
@@ -140,6 +148,7 @@ pub fn document() -> OpenApi {
     components = schema::<DecideResponse>(components);
     components = schema::<EventsRequest>(components);
     components = schema::<EventsResponse>(components);
+    components = schema::<ModelReport>(components);
     components = schema::<ShadowStarted>(components);
     components = schema::<ShadowState>(components);
     components = schema::<Event>(components);

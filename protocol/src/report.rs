@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portico_engine::{Arm, PlacementTrace};
+use portico_engine::{Arm, Change, PlacementTrace, StageQuality};
 pub use portico_engine::{Counts, CurveBucket, CurvePoint};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -58,6 +58,69 @@ pub struct OfferReport {
     /// Counts by arm: `model`, `explore`, `control`.
     #[schema(value_type = Object)]
     pub arms: BTreeMap<Arm, Counts>,
+}
+
+/// `GET /v1/reports/model`: how good the predictions are, and for the offer in the query `offer` which facts go with its
+/// success.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct ModelReport {
+    /// When the report was made, in milliseconds since 1970.
+    pub now: u64,
+    /// Newest model version.
+    pub model: u64,
+    /// By stage in order: what the model's arm promised, and what came of it.
+    pub stages: Vec<StageReport>,
+    /// Where the world was found changed, the latest, oldest first: when (`at_ms`), and of which `offer` the answers fell;
+    /// none where those of all together did.
+    #[schema(value_type = Vec<Object>)]
+    pub changes: Vec<Change>,
+    /// The offer asked for.
+    pub offer: Option<OfferFacts>,
+}
+
+/// How good the predictions of one stage are.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct StageReport {
+    /// The stage.
+    pub stage: String,
+    /// Calibration, AUC and drift; absent before the first showing that could reach it.
+    #[schema(value_type = Option<Object>)]
+    pub quality: Option<StageQuality>,
+}
+
+/// Which facts go with an offer's success, by counts alone: with it, not because of it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct OfferFacts {
+    /// The offer's id.
+    pub offer: String,
+    /// By stage in order.
+    pub stages: Vec<StageFacts>,
+}
+
+/// The facts at one stage.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct StageFacts {
+    /// The stage.
+    pub stage: String,
+    /// Showings that could have reached it, as far as they are remembered.
+    pub open: f64,
+    /// Those that did.
+    pub reached: f64,
+    /// The facts that go with it most clearly, the clearest first.
+    pub facts: Vec<FactReport>,
+}
+
+/// One fact.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FactReport {
+    /// The fact in words, such as `age 25 to 35`; absent where the configuration does not name the word that it is about.
+    pub fact: Option<String>,
+    /// Showings to visitors with the fact, as far as they are remembered.
+    pub open: f64,
+    /// Those that reached the stage.
+    pub reached: f64,
+    /// Standard deviations by which their rate is above that of the other visitors.
+    pub z: f64,
 }
 
 /// One sampled decision.

@@ -78,6 +78,33 @@ async fn an_answer_moves_the_model_within_two_seconds_and_outlives_a_restart() -
 }
 
 #[tokio::test]
+async fn the_model_report_says_what_goes_with_success() -> Result<()> {
+    let world = World::start().await?;
+    let sent = teach(&world, "cards", "travel-card", 1).await? + teach(&world, "savings", "fixed-saver", 2).await?;
+    world.until(LOOP, |report| report.events_folded == sent).await?;
+    let report = world.server(Method::GET, "/v1/reports/model?offer=travel-card", None).await?;
+    let click = report.at("/offer/stages/0");
+    let about_20 = |count: &Value| count.as_f64().is_some_and(|count| (count - 20.0).abs() < 0.01);
+    assert!(click["stage"] == "click" && about_20(&click["reached"]), "{}", report.text);
+    let facts = click["facts"].as_array().cloned().unwrap_or_default();
+    let of_cards = facts.iter().find(|fact| fact["fact"] == "topic = cards").cloned().unwrap_or_default();
+    assert!(of_cards["z"].as_f64() > Some(5.0) && about_20(&of_cards["open"]), "{}", report.text);
+    // Promises are those of the model's arm; stages stand in their order.
+    assert_eq!((report.at("/stages/0/stage"), report.at("/stages/1/stage")), (&json!("click"), &json!("applied")));
+    assert!(report.at("/stages/0/quality/shown").as_f64() > Some(100.0), "{}", report.text);
+    assert_eq!((report.at("/changes"), report.at("/offer/offer")), (&json!([]), &json!("travel-card")));
+
+    let whole = world.server(Method::GET, "/v1/reports/model", None).await?;
+    assert_eq!((whole.status, whole.at("/offer")), (200, &Value::Null), "{}", whole.text);
+    let unknown = world.server(Method::GET, "/v1/reports/model?offer=nobody's", None).await?;
+    assert_eq!((unknown.problem(), unknown.at("/errors/0/pointer")), ("not-found", &json!("offer")));
+    assert_eq!(world.post("/v1/reports/model", &json!({})).await?.problem(), "method");
+    let nobody = portico_tests::Answer::of(world.request(Method::GET, "/v1/reports/model")).await?;
+    assert_eq!(nobody.problem(), "unknown-key");
+    Ok(())
+}
+
+#[tokio::test]
 async fn killed_again_and_again_under_load_it_loses_and_repeats_nothing() -> Result<()> {
     let mut world = World::start().await?;
     let simulation = tokio::spawn(simulate::run(world.simulation(3_000)));

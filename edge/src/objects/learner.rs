@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use portico_engine::config::Config;
 use portico_engine::evaluate::ShadowFigures;
-use portico_engine::{Learner, Model, Observation, Place, Policy, Tally, keyed_hash};
+use portico_engine::{
+    Associations, Change, Learner, Model, Observation, Place, Policy, StageQuality, Tally, keyed_hash,
+};
 use portico_protocol::report::Lag;
 use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Headers, Request, Response, ResponseBuilder, State, durable_object};
@@ -82,6 +84,29 @@ impl Call for GetFigures {
     const BINDING: &'static str = "LEARNER";
     const PATH: &'static str = "/figures";
     type Answer = Figures;
+}
+
+/// Asks how good the predictions are, and which facts go with the success of an offer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct JudgeModel {
+    pub(crate) site: String,
+    pub(crate) offer: Option<String>,
+}
+
+/// The answer to [`JudgeModel`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Judgement {
+    pub(crate) model: u64,
+    pub(crate) stages: Vec<StageQuality>,
+    pub(crate) changes: Vec<Change>,
+    /// The offer's, by stage; none for what the learner does not know.
+    pub(crate) facts: Vec<Associations>,
+}
+
+impl Call for JudgeModel {
+    const BINDING: &'static str = "LEARNER";
+    const PATH: &'static str = "/judge";
+    type Answer = Judgement;
 }
 
 /// Asks how a candidate in shadow compares.
@@ -158,6 +183,7 @@ impl DurableObject for LearnerObject {
         let answered = match path.as_str() {
             Fold::PATH => answer(&mut request, async |call: Fold| self.fold(call).await).await,
             GetFigures::PATH => answer(&mut request, async |call: GetFigures| self.figures(&call.site).await).await,
+            JudgeModel::PATH => answer(&mut request, async |call: JudgeModel| self.judge(&call).await).await,
             CompareShadow::PATH => answer(&mut request, async |call: CompareShadow| self.compare(&call).await).await,
             MODEL_PATH => self.model(&mut request).await,
             _ => Err(Failure::Internal("no such operation")),
@@ -251,6 +277,22 @@ impl LearnerObject {
                 p95_ms: quantile(95).unwrap_or(0),
             },
             tally: loaded.learner.tally.clone(),
+        })
+    }
+
+    async fn judge(&self, call: &JudgeModel) -> Result<Judgement, Failure> {
+        self.load(&call.site).await?;
+        let loaded = self.core.loaded.borrow();
+        let loaded = loaded.as_ref().ok_or(Failure::Internal("the learner is not loaded"))?;
+        let (learner, policy) = (&loaded.learner, &loaded.policy);
+        let facts = call.offer.iter().flat_map(|offer| {
+            (0..policy.stages().count()).filter_map(|stage| learner.associations(policy, offer, stage))
+        });
+        Ok(Judgement {
+            model: loaded.progress.batches,
+            stages: learner.quality.stages(),
+            changes: learner.changes().to_vec(),
+            facts: facts.collect(),
         })
     }
 

@@ -1,13 +1,15 @@
-//! `GET /v1/reports/live`: the learner's figures with the configuration's words.
+//! Reports: the learner's figures with the configuration's words.
 
-use portico_protocol::report::{LiveReport, OfferReport};
+use portico_engine::Associations;
+use portico_protocol::problem::{FieldError, ProblemKind};
+use portico_protocol::report::{FactReport, LiveReport, ModelReport, OfferFacts, OfferReport, StageFacts, StageReport};
 use worker::{Context, Env, Request, Response};
 
 use crate::access;
 use crate::error::Failure;
 use crate::http::{json, now_ms};
 use crate::objects::call;
-use crate::objects::learner::GetFigures;
+use crate::objects::learner::{GetFigures, JudgeModel};
 use crate::objects::ledger::{self, Samples};
 
 /// Sampled decisions in a report.
@@ -36,6 +38,48 @@ pub(crate) async fn live(request: &Request, env: &Env, context: &Context) -> Res
         stages: settings.policy.stages().map(str::to_owned).collect(),
         curve: figures.tally.curve,
         decisions,
+    };
+    json(200, &report)
+}
+
+/// `GET /v1/reports/model`.
+pub(crate) async fn model(request: &Request, env: &Env, context: &Context) -> Result<Response, Failure> {
+    let snapshot = access::console_side(env, context, request).await?;
+    let policy = &snapshot.settings.policy;
+    let offer = request.url()?.query_pairs().find(|(name, _)| name == "offer").map(|(_, offer)| offer.into_owned());
+    if let Some(unknown) = offer.as_ref().filter(|offer| !policy.offers().any(|(id, _)| id == offer.as_str())) {
+        let error = FieldError { pointer: "offer".into(), detail: format!("no offer `{unknown:.200}`") };
+        return Err(Failure::invalid(ProblemKind::NotFound, "Ask for an offer that is configured.", vec![error]));
+    }
+    let judgement =
+        call(env, &snapshot.site, &JudgeModel { site: snapshot.site.clone(), offer: offer.clone() }).await?;
+    let names = policy.known_features();
+    let facts = |associations: &Associations| {
+        let fact = |found: &portico_engine::Association| FactReport {
+            fact: names.get(&found.feature).cloned(),
+            open: found.open,
+            reached: found.reached,
+            z: found.z,
+        };
+        associations.facts.iter().map(fact).collect()
+    };
+    let of_stage = |(stage, associations): (&str, &Associations)| StageFacts {
+        stage: stage.to_owned(),
+        open: associations.open,
+        reached: associations.reached,
+        facts: facts(associations),
+    };
+    let mut qualities = judgement.stages.into_iter();
+    let report = ModelReport {
+        now: now_ms(),
+        model: judgement.model,
+        stages: policy
+            .stages()
+            .map(|stage| StageReport { stage: stage.to_owned(), quality: qualities.next() })
+            .collect(),
+        changes: judgement.changes,
+        offer: offer
+            .map(|offer| OfferFacts { offer, stages: policy.stages().zip(&judgement.facts).map(of_stage).collect() }),
     };
     json(200, &report)
 }
