@@ -149,9 +149,11 @@ impl Keyring {
         let key_id = u32::from_le_bytes(key_id);
         let key = self.keys.iter().find(|key| key.id == key_id).ok_or(SealError::UnknownKey)?;
         let aad = associated(header, purpose, site);
-        let plain = XChaCha20Poly1305::new(&key.secret.into())
+        let mut plain = XChaCha20Poly1305::new(&key.secret.into())
             .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
             .map_err(|_| SealError::Forged)?;
+        // A token from before the payload's last fields were added still counts: what it lacks is absent, empty or 0.
+        plain.extend_from_slice(&[0; LATER_FIELDS]);
         postcard::from_bytes(&plain).map_err(|_| SealError::Forged)
     }
 }
@@ -190,9 +192,6 @@ pub struct OfferRecord {
     /// Probabilities by stage that it was chosen with.
     #[serde(default)]
     pub promised: Vec<f32>,
-    /// What a candidate in shadow would have put in its place.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compared: Option<Compared>,
     /// Who saw it, where that may be kept.
     pub visitor: Option<VisitorId>,
     /// The customer, where verified and where that may be kept.
@@ -201,7 +200,13 @@ pub struct OfferRecord {
     pub partner: Option<String>,
     /// When, in milliseconds since 1970.
     pub decided_ms: u64,
+    /// What a candidate in shadow would have put in its place.
+    #[serde(default)]
+    pub compared: Option<Compared>,
 }
+
+/// Fields that a payload may have gained at its end since a token was sealed; each reads as one byte 0.
+const LATER_FIELDS: usize = 8;
 
 /// Days for which an answer to an offer counts.
 const OFFER_DAYS: u64 = 30;
@@ -335,6 +340,23 @@ mod tests {
         assert_eq!(open(&ring(&[1]), Purpose::Session, "other", &token, 9), Err(SealError::Forged));
         assert_eq!(open(&ring(&[1]), Purpose::Visitor, "demo", &token, 9), Err(SealError::Forged));
         assert_eq!(open(&ring(&[2]), Purpose::Session, "demo", &token, 9), Err(SealError::UnknownKey));
+    }
+
+    #[test]
+    fn a_token_from_before_a_field_was_added_still_opens() {
+        #[derive(Serialize)]
+        struct Before {
+            expires_ms: u64,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct After {
+            expires_ms: u64,
+            choice: Option<u64>,
+            words: Vec<String>,
+        }
+        let token = ring(&[1]).seal(Purpose::Session, "demo", &Before { expires_ms: 10 }, [3; 24]).unwrap();
+        let opened = ring(&[1]).open_expired::<After>(Purpose::Session, "demo", &token);
+        assert_eq!(opened, Ok(After { expires_ms: 10, choice: None, words: vec![] }));
     }
 
     #[test]
