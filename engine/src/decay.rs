@@ -2,7 +2,8 @@
 //!
 //! What comes at a moment t is added with weight 2^((t − L)/H), L being a landmark and H the half-life; the sum as of now
 //! is what was added, times 2^(−(now − L)/H). So only one factor changes with time, and sums over parts of the record add
-//! up to the sum over all of it.
+//! up to the sum over all of it. What comes from before the landmark counts as if it came then: a clock that once jumped
+//! ahead makes nothing that follows worthless.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +19,9 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// The weight of a moment, with this half-life in milliseconds (infinite: nothing fades). When the landmark is used up or the half-life
-    /// is another than before, there is a new landmark, and every sum is to be multiplied by the factor returned before
-    /// anything is added.
+    /// The weight of a moment, with this half-life in milliseconds (infinite: nothing fades). When the landmark is used
+    /// up or the half-life is another than before, there is a new landmark, and every sum is to be multiplied by the
+    /// factor returned before anything is added.
     pub(crate) fn weigh(&mut self, at_ms: u64, half_life_ms: f64) -> (f64, Option<f64>) {
         if self.landmark_ms == 0 {
             *self = Self { landmark_ms: at_ms, now_ms: at_ms, half_life_ms };
@@ -31,7 +32,7 @@ impl Clock {
             (self.landmark_ms, self.half_life_ms) = (self.now_ms, half_life_ms);
             libm::exp2(-age)
         });
-        (libm::exp2((at_ms as f64 - self.landmark_ms as f64) / self.half_life_ms), moved)
+        (libm::exp2(at_ms.saturating_sub(self.landmark_ms) as f64 / self.half_life_ms), moved)
     }
 
     /// What turns a sum into one as of now.
@@ -68,6 +69,11 @@ mod tests {
     #[test]
     fn what_comes_late_counts_for_its_time() {
         assert_eq!(sum([0, 7, 0].into_iter(), |_| 7.0), 2.0);
+    }
+
+    #[test]
+    fn after_a_clock_that_jumped_ahead_everything_still_counts() {
+        assert_eq!(sum([0, 10_000, 1, 2].into_iter(), |_| 7.0), 3.0, "only what was before the jump has faded");
     }
 
     #[test]

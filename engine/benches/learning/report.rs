@@ -80,12 +80,10 @@ pub(crate) fn rows(plan: &Plan<'_>, results: &Results) -> String {
         if with.is_empty() {
             break;
         }
-        // How much changes was left open; this much costs a learner that never forgets about what it cost the reference.
-        let asked = offers == CHANGED[1];
         let when = format!("after {offers} of {OFFERS} offers changed, last quarter");
-        add(&when, Estimate::of(&with).mean, asked.then_some(0.48));
+        add(&when, Estimate::of(&with).mean, Some(0.48));
         let name = format!("{when}: lead over never forgetting");
-        add(&name, difference(&with, &without).mean, asked.then_some(0.06));
+        add(&name, difference(&with, &without).mean, Some(0.06));
     }
     for of_each in ARRIVING {
         let ours = view.lifts(Course::Arrivals(of_each), Learner::Ours, None, 0);

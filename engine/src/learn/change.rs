@@ -2,8 +2,8 @@
 //!
 //! Page's cumulative sum (Page 1954) of the log-likelihood ratio of "answers come at half the promised rate" against "as
 //! promised", rare answers taken for Poisson: a promise p adds p·r·(1 − ½), an answer adds ln ½, and the sum never
-//! falls below 0. It is kept for all offers together, and for each by itself. Here r is the part of their promises that answers have kept in the long run, at most 1: a policy that
-//! chooses by promise is disappointed a little on average.
+//! falls below 0. It is kept for all offers together, and for each by itself. Here r is the part of their promises that
+//! answers have kept in the long run, at most 1: a policy that chooses by promise is disappointed a little on average.
 
 use std::collections::BTreeMap;
 
@@ -122,8 +122,8 @@ mod tests {
     use super::*;
     use crate::random::Seed;
 
-    /// Showings of some offers in turn with a promise of 4 %, kept at a rate of its own for each showing and offer; the numbers
-    /// of the showings at which a change was found, and of what.
+    /// Showings of some offers in turn with a promise of 4 %, kept at a rate of its own for each showing and offer; the
+    /// numbers of the showings at which a change was found, and of what.
     fn found(seed: u64, offers: u64, showings: u32, rate: impl Fn(u32, u64) -> f64) -> Vec<(u32, Changed)> {
         let (mut watch, mut found) = (Watch::default(), Vec::new());
         for at in 0..showings {
