@@ -204,7 +204,7 @@ impl Learner {
             Step::Impression if !row.before.seen => self.shadow.seen(policy, row.arm, compared, before),
             // What is earned before it is seen counts when it is.
             Step::Stage(stage) if row.before.seen && stage >= row.before.reached => {
-                self.shadow.earned(compared, before, earned(stage.saturating_add(1)));
+                self.shadow.earned(row.arm, compared, before, earned(stage.saturating_add(1)));
             }
             _ => {}
         }

@@ -6,6 +6,7 @@ mod case;
 use std::collections::BTreeMap;
 
 use case::{Case, answer, config, impression, policy_of, shown};
+use portico_engine::evaluate::Compared;
 use portico_engine::{
     Arm, DecodeError, Facts, Learner, Model, Observation, Place, Policy, Predictor, Progress, Source, Step, decide,
     explain,
@@ -135,21 +136,40 @@ fn any_row() -> impl Strategy<Value = Observation> {
         any::<u8>().prop_map(Step::Stage)
     ];
     let offer = prop::sample::select(vec!["saver", "loan", "card", "kiosk", "nobody's"]);
+    let arm = prop::sample::select(vec![Arm::Model, Arm::Explore, Arm::Control]);
     let channel = prop::sample::select(vec!["web", "kiosk", "fax"]);
     let at_ms = prop_oneof![0..10_000_000_u64, Just(u64::MAX), any::<u64>()];
+    let compared = prop::option::of((0_u64..3, any::<bool>(), any::<bool>(), any::<Option<f64>>()));
+    let compared = compared.prop_map(|compared| {
+        compared.map(|(candidate, by_candidate, by_live, by_chance)| Compared {
+            candidate,
+            by_candidate,
+            by_live,
+            by_chance,
+        })
+    });
     let rest = (any::<bool>(), 0_u8..5, any::<Option<u64>>(), 0_u64..50, any::<u16>(), any::<u64>());
-    (features, promised, step, offer, channel, at_ms, rest).prop_map(
-        |(features, promised, step, offer, channel, at_ms, (seen, reached, since_ms, showing, shard, seq))| {
+    (features, promised, (compared, arm), step, offer, channel, at_ms, rest).prop_map(
+        |(
+            features,
+            promised,
+            (compared, arm),
+            step,
+            offer,
+            channel,
+            at_ms,
+            (seen, reached, since_ms, showing, shard, seq),
+        )| {
             Observation {
                 showing,
                 offer: offer.into(),
                 placement: "hero".into(),
                 rank: 1,
                 channel: channel.into(),
-                arm: Arm::Model,
+                arm,
                 features,
                 promised,
-                compared: None,
+                compared,
                 step,
                 before: Progress { seen, reached },
                 impression: seen.then_some(Place { shard, seq }),

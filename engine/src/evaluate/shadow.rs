@@ -5,6 +5,8 @@
 //! offline evaluation of contextual-bandit-based news article recommendation algorithms"). Answers come late; each
 //! explorer counts with what has come so far.
 
+use core::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::mixture::boundary;
@@ -14,6 +16,11 @@ use crate::policy::Policy;
 
 /// How often the interval of a comparison may ever be wrong.
 const LEVEL: f64 = 0.05;
+
+/// Probabilities with which an offer may have come first by chance: as many offers cannot be configured.
+const CHANCES: RangeInclusive<f64> = 1e-6..=1.0;
+/// Beyond it, squares of rewards would not be numbers any more.
+const MOST_REWARD: f64 = 1e100;
 
 /// What was compared where an offer stood first in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,21 +93,21 @@ impl Shadow {
                 self.shown += 1;
                 self.same += u64::from(compared.by_candidate);
             }
-            (Arm::Explore, Some(chance)) if chance > 0.0 && chance <= 1.0 => {
+            (Arm::Explore, Some(chance)) if CHANCES.contains(&chance) => {
                 self.explored += 1;
                 for (weights, would) in self.by_each(compared) {
                     weights.weight += f64::from(u8::from(would)) / chance;
                 }
-                self.earned(compared, 0.0, reward);
+                self.earned(arm, compared, 0.0, reward);
             }
             _ => {}
         }
     }
 
     /// An offer that was seen before has earned so much in all, where it had earned so much before.
-    pub(crate) fn earned(&mut self, compared: &Compared, before: f64, now: f64) {
-        let Some(chance) = compared.by_chance.filter(|chance| *chance > 0.0 && *chance <= 1.0) else { return };
-        if compared.candidate != self.candidate {
+    pub(crate) fn earned(&mut self, arm: Arm, compared: &Compared, before: f64, now: f64) {
+        let Some(chance) = compared.by_chance.filter(|chance| CHANCES.contains(chance)) else { return };
+        if arm != Arm::Explore || compared.candidate != self.candidate || before.abs().max(now.abs()) > MOST_REWARD {
             return;
         }
         for (weights, would) in self.by_each(compared) {
@@ -133,7 +140,9 @@ impl Shadow {
             explored: self.explored,
             candidate_value: value(self.candidates),
             live_value: value(self.lives),
-            difference: (self.explored > 0 && self.largest > 0.0).then(difference).flatten(),
+            difference: (self.explored > 0 && self.largest > 0.0 && self.largest.is_finite())
+                .then(difference)
+                .flatten(),
         })
     }
 }
@@ -184,7 +193,7 @@ mod tests {
             };
             shadow.seen(&policy, Arm::Explore, &compared, 0.0);
             if Seed(seed).uniform(2, at) < if shown == 0 { best } else { 0.1 } {
-                shadow.earned(&compared, 0.0, 1.0);
+                shadow.earned(Arm::Explore, &compared, 0.0, 1.0);
             }
             if at % 100 == 0 {
                 let interval = shadow.figures(7).unwrap().difference.unwrap();
@@ -218,8 +227,9 @@ mod tests {
         let mut shadow = Shadow::default();
         let compared = Compared { candidate: 1, by_candidate: true, by_live: false, by_chance: None };
         shadow.seen(&policy, Arm::Model, &compared, 0.0);
-        shadow.earned(&compared, 0.0, 1.0);
-        for chance in [0.0, -1.0, 2.0, f64::NAN] {
+        shadow.earned(Arm::Model, &compared, 0.0, 1.0);
+        shadow.earned(Arm::Model, &Compared { by_chance: Some(0.5), ..compared }, 0.0, 1.0);
+        for chance in [0.0, -1.0, 2.0, f64::NAN, f64::MIN_POSITIVE] {
             shadow.seen(&policy, Arm::Explore, &Compared { by_chance: Some(chance), ..compared }, 1.0);
         }
         let figures = shadow.figures(1).unwrap();
@@ -235,7 +245,7 @@ mod tests {
         let compared = |candidate| Compared { candidate, by_candidate: true, by_live: true, by_chance: Some(0.25) };
         for candidate in [1, 1, 2, 1] {
             shadow.seen(&policy, Arm::Explore, &compared(candidate), 0.0);
-            shadow.earned(&compared(candidate), 0.0, 1.0);
+            shadow.earned(Arm::Explore, &compared(candidate), 0.0, 1.0);
         }
         let figures = shadow.figures(2).unwrap();
         assert_eq!((figures.explored, figures.candidate_value), (1, Some(1.0)));
