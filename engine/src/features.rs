@@ -1,6 +1,6 @@
 //! Facts as features: each known or missing fact becomes a hashed bin that the models have a weight for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Attribute, AttributeKind};
 use crate::facts::Value;
@@ -77,9 +77,9 @@ impl Policy {
         }
     }
 
-    /// What features are called, as far as the configuration can tell: a word that it does not name is not among them.
+    /// What some features are called, as far as the configuration can tell: a word that it does not name has none.
     #[must_use]
-    pub fn known_features(&self) -> BTreeMap<Feature, String> {
+    pub fn names_of(&self, wanted: &BTreeSet<Feature>) -> BTreeMap<Feature, String> {
         let of = |attribute: &Attribute| {
             let mut known = Vec::new();
             for value in values(attribute) {
@@ -90,18 +90,24 @@ impl Policy {
             known
         };
         let learned = self.attributes.iter().filter(|attribute| attribute.learn);
-        let mut known: BTreeMap<Feature, String> = learned.flat_map(of).collect();
-        known.insert(bias(), ANYBODY.to_owned());
+        let mut names: BTreeMap<Feature, String> =
+            learned.flat_map(of).filter(|(feature, _)| wanted.contains(feature)).collect();
+        if wanted.contains(&bias()) {
+            names.insert(bias(), ANYBODY.to_owned());
+        }
         let attribute = |slot: &usize| self.attributes.get(*slot).map(of).unwrap_or_default();
         for [left, right] in &self.crosses {
             let (left, right) = (attribute(left), attribute(right));
             for (left, left_name) in &left {
-                known.extend(
-                    right.iter().map(|(right, name)| (crossed(*left, *right), named_together(left_name, name))),
-                );
+                for (right, right_name) in &right {
+                    let both = crossed(*left, *right);
+                    if wanted.contains(&both) {
+                        names.insert(both, named_together(left_name, right_name));
+                    }
+                }
             }
         }
-        known
+        names
     }
 }
 
@@ -219,8 +225,6 @@ fn hash(parts: &[&[u8]]) -> Feature {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
-    use std::collections::BTreeSet;
-
     use serde_json::json;
 
     use super::*;
@@ -240,7 +244,6 @@ mod tests {
         let crosses = [["topic", "age"], ["student", "products"]].map(|pair| pair.map(str::to_owned)).to_vec();
         let config = Config { attributes: serde_json::from_value(attributes).unwrap(), crosses, ..Config::default() };
         let policy = Policy::compile(&config).0;
-        let known = policy.known_features();
         let home = json!({ "lat": 51.5, "lon": -0.1 });
         let mut visitors = vec![json!({ "since": "2026-01-01", "home": home })];
         for topic in [json!(null), json!("savings"), json!("loans")] {
@@ -253,7 +256,7 @@ mod tests {
                 visitors.push(json!({ "student": student, "products": products }));
             }
         }
-        let mut met = BTreeSet::new();
+        let mut met = BTreeMap::new();
         for visitor in visitors {
             let slots: Vec<Value> = config
                 .attributes
@@ -264,15 +267,15 @@ mod tests {
                 .collect();
             let (features, names) = (policy.features(&slots), policy.feature_names(&slots));
             assert_eq!(features.len(), names.len());
-            for (feature, name) in features.into_iter().zip(names) {
-                assert_eq!(known.get(&feature), Some(&name), "made with its name and without");
-                met.insert(feature);
-            }
+            met.extend(features.into_iter().zip(names));
         }
-        assert_eq!(known.keys().copied().collect::<BTreeSet<_>>(), met, "and nothing else has");
-        assert!(known.values().any(|name| name == "topic = loans and age 25 to 60"));
+        let all: BTreeSet<Feature> = met.keys().copied().collect();
+        assert_eq!(policy.names_of(&all), met, "made with its name and without");
+        assert!(met.values().any(|name| name == "topic = loans and age 25 to 60"));
+        let one = *all.first().unwrap();
+        assert_eq!(policy.names_of(&BTreeSet::from([one])).into_keys().collect::<Vec<_>>(), [one]);
         let unknown = policy.features(&[Value::Text("cards".into())]);
-        assert!(!known.contains_key(&unknown[1]));
+        assert!(policy.names_of(&BTreeSet::from([unknown[1]])).is_empty());
     }
 
     #[test]

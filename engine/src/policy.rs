@@ -113,7 +113,7 @@ const MOST_CHANNELS: usize = 4;
 /// Pairs of facts that may be looked at together.
 const MOST_CROSSES: usize = 16;
 /// Words that an attribute may name.
-const MOST_WORDS: usize = 1_000;
+const MOST_WORDS: usize = 200;
 
 impl Policy {
     /// Checks and compiles a configuration, listing everything that is wrong with it.

@@ -241,6 +241,7 @@ fn what_does_not_fit_together_is_named() {
     check(|config| config["model"] = json!({ "change_keeps": 1.5 }), "/model/change_keeps");
     check(|config| config["crosses"] = json!([["topic", "shoe_size"]]), "/crosses/0/1");
     check(|config| config["crosses"] = json!([["topic", "topic"]]), "/crosses/0");
+    check(|config| config["attributes"][0]["words"] = json!(["word"].repeat(201)), "/attributes/0/words");
     check(|config| config["crosses"] = json!([["topic", "age"], ["age", "topic"]]), "/crosses/1");
     check(|config| config["crosses"] = json!([["topic", "age"]].repeat(17)), "/crosses");
     check(

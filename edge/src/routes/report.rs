@@ -53,7 +53,8 @@ pub(crate) async fn model(request: &Request, env: &Env, context: &Context) -> Re
     }
     let judgement =
         call(env, &snapshot.site, &JudgeModel { site: snapshot.site.clone(), offer: offer.clone() }).await?;
-    let names = policy.known_features();
+    let found = judgement.facts.iter().flat_map(|of_stage| &of_stage.facts);
+    let names = policy.names_of(&found.map(|fact| fact.feature).collect());
     let facts = |associations: &Associations| {
         let fact = |found: &portico_engine::Association| FactReport {
             fact: names.get(&found.feature).cloned(),
