@@ -43,7 +43,7 @@ const MOST_SAMPLES: u64 = 100;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Entry {
     /// Something happened to a shown offer.
-    Answer { record: OfferRecord, step: Step },
+    Answer { record: Box<OfferRecord>, step: Step },
     /// Something happened on a page.
     Note { name: String, props: serde_json::Value },
 }

@@ -113,7 +113,7 @@ fn judge(caller: &Caller, event: serde_json::Value, now_ms: u64) -> Result<NewRo
     if !caller.trusted && caller.partner.is_some() && record.partner != caller.partner {
         return Err("the token was given to another publisher".to_owned());
     }
-    Ok(NewRow { id: event.id, entry: Entry::Answer { record, step } })
+    Ok(NewRow { id: event.id, entry: Entry::Answer { record: Box::new(record), step } })
 }
 
 /// What is worth remembering of a batch: by row, whose offer was put away or seen. Impressions only where the site has
@@ -121,8 +121,10 @@ fn judge(caller: &Caller, event: serde_json::Value, now_ms: u64) -> Result<NewRo
 fn answers(snapshot: &Snapshot, rows: &[NewRow]) -> Vec<Option<(OfferRecord, Step)>> {
     let counts_contacts = !snapshot.settings.config.decisions.contact.is_empty();
     let worth_it = |row: &NewRow| match &row.entry {
-        Entry::Answer { record, step: step @ Step::Dismissal } => Some((record.clone(), *step)),
-        Entry::Answer { record, step: step @ Step::Impression } if counts_contacts => Some((record.clone(), *step)),
+        Entry::Answer { record, step: step @ Step::Dismissal } => Some((OfferRecord::clone(record), *step)),
+        Entry::Answer { record, step: step @ Step::Impression } if counts_contacts => {
+            Some((OfferRecord::clone(record), *step))
+        }
         _ => None,
     };
     rows.iter().map(worth_it).collect()

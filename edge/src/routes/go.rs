@@ -39,7 +39,7 @@ pub(crate) async fn go(_: &Request, env: &Env, context: &Context, token: &str) -
             decided.decision,
             portico_engine::keyed_hash(&[0; 16], &[decided.offer.as_bytes()])
         );
-        let row = NewRow { id, entry: Entry::Answer { record: decided, step: Step::Stage(0) } };
+        let row = NewRow { id, entry: Entry::Answer { record: Box::new(decided), step: Step::Stage(0) } };
         if let Err(failure) = record(env, context, &snapshot, vec![row]).await {
             // A person who clicked is led on whatever happens to us.
             worker::console_error!("click: {failure}");
