@@ -336,9 +336,9 @@ impl Default for Arms {
 pub struct Model {
     /// Days after which an observation counts half; none: never forget.
     pub half_life_days: Option<f64>,
-    /// Part of its evidence that the model keeps, 0 to 1, when answers fall to about half of what it promised: then what was
-    /// learned no longer holds, and forgetting by age alone takes long. None: it is not looked for. A site whose
-    /// answers fall as a whole at times, at weekends say, does better without.
+    /// Part of its evidence that the model keeps, 0 to 1, when answers fall to about half of what it promised, to all offers
+    /// or to one: then what was learned of them no longer holds, and forgetting by age alone takes long. None: it is not
+    /// looked for. A site whose answers fall as a whole at times, at weekends say, does better without.
     pub change_keeps: Option<f64>,
     /// Width of the sampling: 0 is greedy, 1 is full Thompson sampling. 0.2 is best on the learning benchmark (1.5 % of the
     /// showings answered, tastes that differ by a factor of two); strong tastes and many answers repay 0.5.

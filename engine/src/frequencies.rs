@@ -1,7 +1,7 @@
 //! How often each fact went with each answer: counts beside the model, by offer, stage and feature.
 //!
-//! They are whole numbers with forward decay (see [`Clock`]), so any order of the same rows gives the same counts, and
-//! counts of parts of the record add up exactly. They say in reports which facts go with an offer's success, without the
+//! They are whole numbers with forward decay (see [`Clock`]): from one landmark to the next any order of the same rows gives
+//! the same counts, and counts of parts of the record add up exactly. They say in reports which facts go with an offer's success, without the
 //! model's view of it, and they can stand in for a model: see [`Frequencies::model`].
 
 use std::collections::BTreeMap;

@@ -16,8 +16,7 @@ const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS versions (version INTEGER PRIMARY KEY, at INTEGER NOT NULL, config TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS draft (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS candidates (n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, ended INTEGER, \
-     config TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS candidates (n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, config TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS codes (hash TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
@@ -123,9 +122,7 @@ impl Call for BeginShadow {
 
 /// Tries nothing in shadow any more.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct EndShadow {
-    pub(crate) now_ms: u64,
-}
+pub(crate) struct EndShadow {}
 
 impl Call for EndShadow {
     const BINDING: &'static str = "SITE";
@@ -201,7 +198,7 @@ impl DurableObject for SiteObject {
             GetDraft::PATH => answer(&mut request, async |_: GetDraft| self.drafts()).await,
             Publish::PATH => answer(&mut request, async |call| self.publish(&call)).await,
             BeginShadow::PATH => answer(&mut request, async |call| self.begin_shadow(&call)).await,
-            EndShadow::PATH => answer(&mut request, async |call: EndShadow| self.end_shadow(call.now_ms)).await,
+            EndShadow::PATH => answer(&mut request, async |_: EndShadow| self.end_shadow()).await,
             GetShadow::PATH => answer(&mut request, async |_: GetShadow| Self::candidate(self.sql()?)).await,
             GetVersion::PATH => answer(&mut request, async |call: GetVersion| self.version(call.version)).await,
             IssueCode::PATH => answer(&mut request, async |call: IssueCode| self.issue_code(call.now_ms)).await,
@@ -267,12 +264,12 @@ impl SiteObject {
         let values = vec![number(version), number(call.now_ms), serde_json::to_string(&call.config)?.into()];
         sql.run("INSERT INTO versions VALUES (?, ?, ?)", values)?;
         // It was compared with what is published no longer.
-        self.end_shadow(call.now_ms)?;
+        self.end_shadow()?;
         Ok(version)
     }
 
     fn candidate(sql: &Sql) -> Result<Option<Candidate>, Failure> {
-        let row = sql.first("SELECT n, at, config FROM candidates WHERE ended IS NULL", Vec::new())?;
+        let row = sql.first("SELECT n, at, config FROM candidates", Vec::new())?;
         row.map(|mut row| {
             let (number, since_ms) = (row.number()?, row.number()?);
             Ok(Candidate { number, since_ms, config: serde_json::from_str(&row.text()?)? })
@@ -282,19 +279,20 @@ impl SiteObject {
 
     fn has_candidate(&self, number: Option<u64>) -> Result<bool, Failure> {
         let Some(number) = number else { return Ok(true) };
-        let row = self.sql()?.first("SELECT n FROM candidates WHERE ended IS NULL", Vec::new())?;
+        let row = self.sql()?.first("SELECT n FROM candidates", Vec::new())?;
         Ok(row.map(|mut row| row.number()).transpose()?.unwrap_or(0) == number)
     }
 
     fn begin_shadow(&self, call: &BeginShadow) -> Result<u64, Failure> {
-        self.end_shadow(call.now_ms)?;
+        self.end_shadow()?;
         let values = vec![number(call.now_ms), serde_json::to_string(&call.config)?.into()];
         let row = self.sql()?.first("INSERT INTO candidates (at, config) VALUES (?, ?) RETURNING n", values)?;
         row.ok_or(Failure::Internal("a candidate without a number"))?.number()
     }
 
-    fn end_shadow(&self, now_ms: u64) -> Result<(), Failure> {
-        self.sql()?.run("UPDATE candidates SET ended = ? WHERE ended IS NULL", vec![number(now_ms)])
+    /// Numbers are not given twice, so what was compared with an earlier candidate stays apart.
+    fn end_shadow(&self) -> Result<(), Failure> {
+        self.sql()?.run("DELETE FROM candidates", Vec::new())
     }
 
     fn version(&self, version: u64) -> Result<Option<SiteConfig>, Failure> {

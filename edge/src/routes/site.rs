@@ -93,7 +93,7 @@ pub(crate) async fn begin_shadow(request: &Request, env: &Env) -> Result<Respons
 
 pub(crate) async fn end_shadow(request: &Request, env: &Env) -> Result<Response, Failure> {
     let site = access::server_side(env, request).await?;
-    call(env, &site, &EndShadow { now_ms: now_ms() }).await?;
+    call(env, &site, &EndShadow {}).await?;
     snapshot::refresh_now(env, &site).await?;
     Ok(empty(204))
 }
