@@ -19,6 +19,8 @@ use crate::world::{Family, OFFERS};
 const MARKS: [usize; 3] = [10_000, 50_000, 200_000];
 /// Decisions of streams with a course of their own, unless the horizon is shorter.
 const COURSE_DECISIONS: usize = 50_000;
+/// Decisions of the longer streams in which something happens at half time, where the horizon reaches as far.
+const LONG_COURSE_DECISIONS: usize = 200_000;
 /// Offers that change at half time, of 20.
 pub(crate) const CHANGED: [usize; 3] = [OFFERS / 2, OFFERS * 3 / 4, OFFERS];
 /// Offers of each group that come at half time; with none of them all are there from the start.
@@ -36,7 +38,7 @@ const CLAIM: f64 = 1.645;
 pub(crate) enum Experiment {
     /// Nothing changes; beside Vowpal Wabbit.
     Stationary,
-    /// At half time everything is different.
+    /// At half time some offers or all are different.
     Change,
     /// Offers come at half time.
     Arrivals,
@@ -99,6 +101,7 @@ impl Learner {
 pub(crate) struct Run {
     pub(crate) family: Family,
     pub(crate) course: Course,
+    pub(crate) decisions: usize,
     pub(crate) seed: u64,
     pub(crate) learner: Learner,
     /// By what the experiment reports; see [`Plan::measured`].
@@ -140,6 +143,7 @@ pub(crate) struct Results {
 struct Job {
     family: Family,
     course: Course,
+    decisions: usize,
     seed: u64,
     learner: Learner,
 }
@@ -154,14 +158,20 @@ impl Plan<'_> {
         marks
     }
 
-    /// Decisions of a stream of this course.
-    pub(crate) fn decisions(&self, course: Course) -> usize {
-        if course == Course::Stationary { self.horizon } else { self.horizon.min(COURSE_DECISIONS) }
+    /// The lengths of the streams of this course, in decisions.
+    pub(crate) fn lengths(&self, course: Course) -> Vec<usize> {
+        let short = self.horizon.min(COURSE_DECISIONS);
+        match course {
+            Course::Stationary => vec![self.horizon],
+            Course::Change(_) | Course::Arrivals(_) if self.horizon >= LONG_COURSE_DECISIONS => {
+                vec![short, LONG_COURSE_DECISIONS]
+            }
+            _ => vec![short],
+        }
     }
 
     /// The ranges of decisions whose lift is kept.
-    fn measured(&self, course: Course) -> Vec<Range<usize>> {
-        let end = self.decisions(course);
+    fn measured(&self, course: Course, end: usize) -> Vec<Range<usize>> {
         match course {
             Course::Stationary => lift::ranges(&self.marks()),
             Course::Change(_) => once(end - end / 4..end).collect(),
@@ -194,17 +204,20 @@ impl Plan<'_> {
                 Experiment::Equal | Experiment::Speed => {}
             }
         }
-        let jobs = kinds.into_iter().flat_map(|(course, learner)| {
-            let seeds = self.seeds.iter().flat_map(|seed| self.families.iter().map(|family| (*seed, *family)));
-            seeds.map(move |(seed, family)| Job { family, course, seed, learner })
-        });
-        jobs.collect()
+        let mut jobs = Vec::new();
+        for (course, learner) in kinds {
+            for decisions in self.lengths(course) {
+                let seeds = self.seeds.iter().flat_map(|seed| self.families.iter().map(|family| (*seed, *family)));
+                jobs.extend(seeds.map(|(seed, family)| Job { family, course, decisions, seed, learner }));
+            }
+        }
+        jobs
     }
 
     fn play(&self, job: &Job) -> Result<Run, String> {
-        let Job { family, course, seed, learner } = *job;
-        let stream = Stream::new(self.table, family, course, seed, self.decisions(course));
-        let mut meter = Meter::new(&self.measured(course));
+        let Job { family, course, decisions, seed, learner } = *job;
+        let stream = Stream::new(self.table, family, course, seed, decisions);
+        let mut meter = Meter::new(&self.measured(course, decisions));
         let lifts = match learner {
             Learner::Ours | Learner::OursForgetting | Learner::NaiveBayes | Learner::NaiveBayesForgetting => {
                 let forgetting = matches!(learner, Learner::OursForgetting | Learner::NaiveBayesForgetting);
@@ -223,11 +236,12 @@ impl Plan<'_> {
             }
             Learner::WithoutContext => vec![lift::without_context(&stream)],
         };
-        Ok(Run { family, course, seed, learner, lifts })
+        Ok(Run { family, course, decisions, seed, learner, lifts })
     }
 
     fn play_equal(&self, seed: u64) -> Result<Equal, String> {
-        let stream = Stream::new(self.table, Family::Additive, Course::Equal, seed, self.decisions(Course::Equal));
+        let decisions = self.horizon.min(COURSE_DECISIONS);
+        let stream = Stream::new(self.table, Family::Additive, Course::Equal, seed, decisions);
         let changes = self.changes.with_forgetting(false).with_hold_out(HOLD_OUT);
         let mut model = [Rate::default(); OFFERS];
         let mut hold_out = Rate::default();

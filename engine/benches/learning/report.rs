@@ -25,7 +25,7 @@ pub(crate) fn text(plan: &Plan<'_>, results: &Results) -> String {
     view.arrivals(&mut text);
     view.delayed(&mut text);
     if !results.equal.is_empty() {
-        equal(&mut text, &results.equal, plan.decisions(Course::Equal));
+        plan.lengths(Course::Equal).into_iter().for_each(|decisions| equal(&mut text, &results.equal, decisions));
     }
     if let Some(speed) = &results.speed {
         speeds(&mut text, speed);
@@ -35,11 +35,14 @@ pub(crate) fn text(plan: &Plan<'_>, results: &Results) -> String {
 
 /// A line for each run and each of its lifts.
 pub(crate) fn runs(results: &Results) -> String {
-    let mut text = "course,family,seed,learner,measure,lift\n".to_owned();
+    let mut text = "course,decisions,family,seed,learner,measure,lift\n".to_owned();
     for run in &results.runs {
         for (measure, lift) in run.lifts.iter().enumerate() {
             let (family, learner) = (run.family.name(), run.learner.name().replace(", ", " "));
-            line(&mut text, &format!("{:?},{family},{},{learner},{measure},{lift:.5}", run.course, run.seed));
+            line(
+                &mut text,
+                &format!("{:?},{},{family},{},{learner},{measure},{lift:.5}", run.course, run.decisions, run.seed),
+            );
         }
     }
     text
@@ -59,8 +62,8 @@ pub(crate) fn rows(plan: &Plan<'_>, results: &Results) -> String {
         }));
     };
     for (measure, mark) in plan.marks().into_iter().enumerate() {
-        let ours = view.lifts(Course::Stationary, Learner::Ours, None, measure);
-        let theirs = view.lifts(Course::Stationary, Learner::VowpalWabbit, None, measure);
+        let ours = view.lifts(view.short(Course::Stationary), Learner::Ours, None, measure);
+        let theirs = view.lifts(view.short(Course::Stationary), Learner::VowpalWabbit, None, measure);
         if ours.is_empty() {
             break;
         }
@@ -74,29 +77,31 @@ pub(crate) fn rows(plan: &Plan<'_>, results: &Results) -> String {
             add(&name, lead.interval().0, asked.then_some(0.0));
         }
     }
-    for offers in CHANGED {
-        let of = |learner| view.lifts(Course::Change(offers), learner, None, 0);
+    for (decisions, offers) in view.over_lengths(CHANGED, Course::Change) {
+        let of = |learner| view.lifts((Course::Change(offers), decisions), learner, None, 0);
         let (without, with) = (of(Learner::Ours), of(Learner::OursForgetting));
         if with.is_empty() {
             break;
         }
-        let when = format!("after {offers} of {OFFERS} offers changed, last quarter");
+        let when = format!("after {offers} of {OFFERS} offers changed, last quarter of {decisions} decisions");
         add(&when, Estimate::of(&with).mean, Some(0.48));
         let name = format!("{when}: lead over never forgetting");
         add(&name, difference(&with, &without).mean, Some(0.06));
     }
-    for of_each in ARRIVING {
-        let ours = view.lifts(Course::Arrivals(of_each), Learner::Ours, None, 0);
+    for (decisions, of_each) in view.over_lengths(ARRIVING, Course::Arrivals) {
+        let ours = view.lifts((Course::Arrivals(of_each), decisions), Learner::Ours, None, 0);
         if ours.is_empty() {
             break;
         }
         let name = match of_each {
-            0 => "the tenth after half time, no offer being new".to_owned(),
-            _ => format!("the tenth after {of_each} of each group's offers arrived"),
+            0 => format!("the tenth after half of {decisions} decisions, no offer being new"),
+            _ => {
+                format!("the tenth after half of {decisions} decisions, when {of_each} of each group's offers arrived")
+            }
         };
         add(&name, Estimate::of(&ours).mean, (of_each > 0).then_some(0.57));
     }
-    let delayed = |course| view.lifts(course, Learner::Ours, None, 0);
+    let delayed = |course| view.lifts(view.short(course), Learner::Ours, None, 0);
     let (late, at_once) = (delayed(Course::Delayed), delayed(Course::DelayedKnownAtOnce));
     if !late.is_empty() {
         let ratio = Estimate::of_ratio(&late, &at_once).mean;
@@ -118,14 +123,32 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// A course with the first of its lengths.
+    fn short(&self, course: Course) -> (Course, usize) {
+        (course, self.plan.lengths(course).first().copied().unwrap_or_default())
+    }
+
+    /// Each size of a course with each of its lengths: (decisions, size).
+    fn over_lengths<const N: usize>(&self, sizes: [usize; N], course: fn(usize) -> Course) -> Vec<(usize, usize)> {
+        let lengths = self.plan.lengths(course(OFFERS));
+        lengths.into_iter().flat_map(|decisions| sizes.map(|size| (decisions, size))).collect()
+    }
+
     /// One lift by seed: of a family, or the mean of all families. Empty where it was not run.
-    fn lifts(&self, course: Course, learner: Learner, family: Option<Family>, measure: usize) -> Vec<f64> {
+    fn lifts(
+        &self,
+        (course, decisions): (Course, usize),
+        learner: Learner,
+        family: Option<Family>,
+        measure: usize,
+    ) -> Vec<f64> {
         let of_seed = |seed: &u64| {
             let lifts: Vec<f64> = self
                 .results
                 .runs
                 .iter()
-                .filter(|run| run.course == course && run.learner == learner && run.seed == *seed)
+                .filter(|run| run.course == course && run.decisions == decisions)
+                .filter(|run| run.learner == learner && run.seed == *seed)
                 .filter(|run| family.is_none_or(|family| run.family == family))
                 .filter_map(|run| run.lifts.get(measure).copied())
                 .collect();
@@ -140,7 +163,7 @@ impl View<'_> {
 
     fn stationary(&self, text: &mut String) {
         let marks = self.plan.marks();
-        let lifts = |learner, family, measure| self.lifts(Course::Stationary, learner, family, measure);
+        let lifts = |learner, family, measure| self.lifts(self.short(Course::Stationary), learner, family, measure);
         if lifts(Learner::Ours, None, 0).is_empty() {
             return;
         }
@@ -176,68 +199,76 @@ impl View<'_> {
 
     fn change(&self, text: &mut String) {
         let lifts = |course, learner, family| self.lifts(course, learner, family, 0);
-        if lifts(Course::Change(OFFERS), Learner::Ours, None).is_empty() {
+        if lifts(self.short(Course::Change(OFFERS)), Learner::Ours, None).is_empty() {
             return;
         }
-        let decisions = self.plan.decisions(Course::Change(OFFERS));
         line(
             text,
             &format!(
-                "\nAbrupt change at half of {decisions} decisions, lift in the last quarter. Forgetting: half-life \
+                "\nAbrupt change at half time, lift in the last quarter. Forgetting: half-life \
                  {HALF_LIFE} decisions, and where the answers of all offers or of one fall to half of their promise, {:.0} % of the evidence is kept.\n",
                 CHANGE_KEEPS * 100.0
             ),
         );
         line(
             text,
-            "| change | offers changed | never forgetting | forgetting | lead | 95 % | naive Bayes, forgetting |",
+            "| change | decisions | offers changed | never forgetting | forgetting | lead | 95 % | naive Bayes, forgetting |",
         );
-        line(text, "|---|---|---|---|---|---|---|");
-        for offers in CHANGED {
-            let course = Course::Change(offers);
+        line(text, "|---|---|---|---|---|---|---|---|");
+        for (decisions, offers) in self.over_lengths(CHANGED, Course::Change) {
+            let course = (Course::Change(offers), decisions);
             for (name, family) in self.families() {
                 let without = lifts(course, Learner::Ours, family);
                 let with = lifts(course, Learner::OursForgetting, family);
                 let (lead, interval) = lead(&with, &without);
                 let (without, with) = (estimate(&without), estimate(&with));
                 let bayes = estimate(&lifts(course, Learner::NaiveBayesForgetting, family));
-                line(text, &format!("| {name} | {offers} | {without} | {with} | {lead} | {interval} | {bayes} |"));
+                line(
+                    text,
+                    &format!(
+                        "| {name} | {decisions} | {offers} | {without} | {with} | {lead} | {interval} | {bayes} |"
+                    ),
+                );
             }
         }
     }
 
     fn arrivals(&self, text: &mut String) {
-        let lifts = |of_each, learner, family| self.lifts(Course::Arrivals(of_each), learner, family, 0);
-        if lifts(0, Learner::Ours, None).is_empty() {
+        let lifts = |of_each, decisions, learner, family| {
+            self.lifts((Course::Arrivals(of_each), decisions), learner, family, 0)
+        };
+        let runs = self.over_lengths(ARRIVING, Course::Arrivals);
+        if runs.iter().all(|(decisions, of_each)| lifts(*of_each, *decisions, Learner::Ours, None).is_empty()) {
             return;
         }
-        let decisions = self.plan.decisions(Course::Arrivals(0));
         line(
             text,
-            &format!(
-                "\nOffers arrive at half of {decisions} decisions; lift in the tenth after. The same offers there from the \
-                 start are what it would be if nothing new had to be learned.\n"
-            ),
+            "\nOffers arrive at half time; lift in the tenth after. The same offers there from the start are what it would \
+             be if nothing new had to be learned.\n",
         );
-        line(text, "| arrivals | offers of each group | ours | there from the start | ratio | naive Bayes |");
-        line(text, "|---|---|---|---|---|---|");
-        for of_each in ARRIVING.into_iter().filter(|of_each| *of_each > 0) {
+        line(
+            text,
+            "| arrivals | decisions | offers of each group | ours | there from the start | ratio | naive Bayes |",
+        );
+        line(text, "|---|---|---|---|---|---|---|");
+        for (decisions, of_each) in runs.into_iter().filter(|(_, of_each)| *of_each > 0) {
             for (name, family) in self.families() {
-                let (ours, start) = (lifts(of_each, Learner::Ours, family), lifts(0, Learner::Ours, family));
+                let ours = lifts(of_each, decisions, Learner::Ours, family);
+                let start = lifts(0, decisions, Learner::Ours, family);
                 let ratio = shown(Estimate::of_ratio(&ours, &start));
-                let bayes = estimate(&lifts(of_each, Learner::NaiveBayes, family));
+                let bayes = estimate(&lifts(of_each, decisions, Learner::NaiveBayes, family));
                 let (ours, start) = (estimate(&ours), estimate(&start));
-                line(text, &format!("| {name} | {of_each} | {ours} | {start} | {ratio} | {bayes} |"));
+                line(text, &format!("| {name} | {decisions} | {of_each} | {ours} | {start} | {ratio} | {bayes} |"));
             }
         }
     }
 
     fn delayed(&self, text: &mut String) {
-        let lifts = |course, family, measure| self.lifts(course, Learner::Ours, family, measure);
+        let lifts = |course, family, measure| self.lifts(self.short(course), Learner::Ours, family, measure);
         if lifts(Course::Delayed, None, 0).is_empty() {
             return;
         }
-        let decisions = self.plan.decisions(Course::Delayed);
+        let (_, decisions) = self.short(Course::Delayed);
         line(text, &format!("\nClicks soon and purchases late, {decisions} decisions; only a purchase has value.\n"));
         line(
             text,
