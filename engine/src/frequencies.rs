@@ -59,6 +59,23 @@ pub struct Association {
 impl Frequencies {
     /// Counts a showing that was seen (0) or has reached stage s (s + 1), at the places of its features.
     pub(crate) fn count(&mut self, policy: &Policy, offer: u64, what: usize, places: &[usize], at_ms: u64) {
+        self.change(policy, offer, what, places, at_ms, u64::saturating_add);
+    }
+
+    /// Takes a count back, with the weight of the moment.
+    pub(crate) fn uncount(&mut self, policy: &Policy, offer: u64, what: usize, places: &[usize], at_ms: u64) {
+        self.change(policy, offer, what, places, at_ms, u64::saturating_sub);
+    }
+
+    fn change(
+        &mut self,
+        policy: &Policy,
+        offer: u64,
+        what: usize,
+        places: &[usize],
+        at_ms: u64,
+        change: fn(u64, u64) -> u64,
+    ) {
         if self.offers.len() >= MOST_OFFERS && !self.offers.contains_key(&offer) {
             return;
         }
@@ -78,7 +95,7 @@ impl Frequencies {
         }
         for place in places {
             if let Some(count) = column.get_mut(*place) {
-                *count = count.saturating_add(weight);
+                *count = change(*count, weight);
             }
         }
     }

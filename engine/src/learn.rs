@@ -74,6 +74,8 @@ pub enum Step {
     Dismissal,
     /// A stage was reached, by its index in the configuration.
     Stage(u8),
+    /// A stage that had been reported does not hold after all, and with it none that comes later.
+    Withdrawal(u8),
 }
 
 /// How far a showing had come.
@@ -182,6 +184,33 @@ impl Learner {
             }
             // A stage of an older configuration.
             Step::Stage(_) => {}
+            Step::Withdrawal(stage) => self.withdraw(policy, offer, row, &example, usize::from(stage)),
+        }
+    }
+
+    /// Takes back what the reached stages have taught, from this one on. What is left is a "no" to it: whoever withdraws
+    /// it knows that it will not be reached.
+    fn withdraw(&mut self, policy: &Policy, offer: &OfferPolicy, row: &Observation, example: &Example, stage: usize) {
+        let reached = usize::from(row.before.reached).min(policy.stages.len());
+        if stage >= reached {
+            return;
+        }
+        // Open was the stage after the last one reached.
+        let given = self.state.waiting.remove(row.showing).map_or(1.0, |open| open.given);
+        if given > 0.0 {
+            self.teach(policy, example, reached, 0.0, -given);
+        }
+        for stage in (stage..reached).rev() {
+            self.model.uncount(offer.key, stage + 1);
+            let places = self.model.place_all(&row.features);
+            self.frequencies.uncount(policy, offer.key, stage + 1, &places, row.at_ms);
+            if let Some(promise) = row.promised.get(stage) {
+                self.quality.unreach(stage, *promise, row.at_ms);
+            }
+            self.teach(policy, example, stage, 1.0, -1.0);
+        }
+        if row.before.seen || stage > 0 {
+            self.teach(policy, example, stage, 0.0, 1.0);
         }
     }
 
@@ -205,6 +234,9 @@ impl Learner {
             // What is earned before it is seen counts when it is.
             Step::Stage(stage) if row.before.seen && stage >= row.before.reached => {
                 self.shadow.earned(row.arm, compared, before, earned(stage.saturating_add(1)));
+            }
+            Step::Withdrawal(stage) if row.before.seen && stage < row.before.reached => {
+                self.shadow.earned(row.arm, compared, before, earned(stage));
             }
             _ => {}
         }
@@ -391,6 +423,7 @@ impl Progress {
             Step::Impression => Self { seen: true, ..self },
             Step::Dismissal => self,
             Step::Stage(stage) => Self { reached: self.reached.max(stage.saturating_add(1)), ..self },
+            Step::Withdrawal(stage) => Self { reached: self.reached.min(stage), ..self },
         }
     }
 }

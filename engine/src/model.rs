@@ -434,6 +434,13 @@ impl Model {
         }
     }
 
+    /// Takes a count back.
+    pub(crate) fn uncount(&mut self, offer: u64, what: usize) {
+        if let Some(count) = self.counts.get_mut(&offer).and_then(|counts| counts.get_mut(what)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// Impressions (0) or responses at stage s (s + 1) of an offer, ever.
     pub(crate) fn counted(&self, offer: u64, what: usize) -> u64 {
         self.counts.get(&offer).and_then(|counts| counts.get(what)).copied().unwrap_or(0)

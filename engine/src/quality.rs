@@ -107,6 +107,14 @@ impl Quality {
         });
     }
 
+    /// It has not reached the stage after all.
+    pub(crate) fn unreach(&mut self, stage: usize, promise: f32, at_ms: u64) {
+        self.count(stage, promise, at_ms, |bucket, recently, _, (all, recent)| {
+            bucket.reached = (bucket.reached - all).max(0.0);
+            recently.reached = (recently.reached - recent).max(0.0);
+        });
+    }
+
     /// Adds to a promise's bucket and to the short memory, with the weights of the moment in either. What is no
     /// probability between 0 and 1 is passed over.
     fn count(

@@ -79,8 +79,7 @@ impl Tally {
                         *counts.stages.entry(id.to_owned()).or_default() += 1;
                     }
                 }
-                let at = self.stretch_of(row.impression.unwrap_or(row.place));
-                if let Some(point) = self.curve.get_mut(at).map(|stretch| stretch.arms.entry(row.arm).or_default()) {
+                if let Some(point) = self.point_of(row) {
                     if row.before.reached == 0 {
                         point.clicks += 1;
                     }
@@ -89,9 +88,31 @@ impl Tally {
                     }
                 }
             }
+            Step::Withdrawal(stage) => {
+                for reached in stage..row.before.reached {
+                    let id = policy.stages().nth(usize::from(reached));
+                    if let Some(count) = id.and_then(|id| counts.stages.get_mut(id)) {
+                        *count = count.saturating_sub(1);
+                    }
+                }
+                if let Some(point) = self.point_of(row) {
+                    if stage == 0 && row.before.reached > 0 {
+                        point.clicks = point.clicks.saturating_sub(1);
+                    }
+                    for reached in stage..row.before.reached {
+                        point.value -= policy.stage_value(&row.offer, usize::from(reached));
+                    }
+                }
+            }
         }
         // After the row is counted: a stretch that it opened does not end with it.
         self.last.insert(row.place.shard, row.place.seq);
+    }
+
+    /// The arm's part of the stretch in which the row's showing was seen.
+    fn point_of(&mut self, row: &Observation) -> Option<&mut CurvePoint> {
+        let at = self.stretch_of(row.impression.unwrap_or(row.place));
+        self.curve.get_mut(at).map(|stretch| stretch.arms.entry(row.arm).or_default())
     }
 
     fn open_stretch(&mut self) {

@@ -133,7 +133,8 @@ fn any_row() -> impl Strategy<Value = Observation> {
         Just(Step::Impression),
         Just(Step::Dismissal),
         (0_u8..3).prop_map(Step::Stage),
-        any::<u8>().prop_map(Step::Stage)
+        any::<u8>().prop_map(Step::Stage),
+        (0_u8..4).prop_map(Step::Withdrawal)
     ];
     let offer = prop::sample::select(vec!["saver", "loan", "card", "kiosk", "nobody's"]);
     let arm = prop::sample::select(vec![Arm::Model, Arm::Explore, Arm::Control]);
@@ -430,6 +431,63 @@ fn what_takes_long_is_refused_by_and_by() {
     (row.before, row.step) = (Progress { seen: true, reached: 1 }, Step::Stage(1));
     learner.fold(&policy, &row);
     assert!(applied(&learner) > before);
+}
+
+/// What is withdrawn leaves the model as if it had been refused from the beginning, and counts as if it had not been.
+#[test]
+fn a_withdrawn_application_teaches_a_refusal() {
+    let policy = policy_of(config());
+    let row = |step, before| Observation { step, before, ..impression(&policy, "savings", "saver", 1) };
+    let (clicked, applied) = (Progress { seen: true, reached: 1 }, Progress { seen: true, reached: 2 });
+    let fold = |steps: &[(Step, Progress)]| {
+        let mut learner = Learner::default();
+        (0..200)
+            .for_each(|showing| answer(&policy, &mut learner, "savings", "saver", showing % 5 == 0, 1_000 + showing));
+        steps.iter().for_each(|(step, before)| learner.fold(&policy, &row(*step, *before)));
+        learner
+    };
+    let predicted = |learner: &Learner| {
+        let predictor = Predictor::new(&policy, learner.model.clone());
+        let (_, trace) = Case::new("a").ask(&["list"], |question| explain(&policy, &predictor, question));
+        let entry = trace[0].offers.iter().find(|entry| entry.offer == "saver").unwrap();
+        entry.stages.iter().map(|stage| stage.mean).collect::<Vec<f64>>()
+    };
+    let seen = (Step::Impression, Progress::default());
+    let click = (Step::Stage(0), Progress { seen: true, reached: 0 });
+    let refused = fold(&[seen, click]);
+    let withdrawn = fold(&[seen, click, (Step::Stage(1), clicked), (Step::Withdrawal(1), applied)]);
+    let kept = fold(&[seen, click, (Step::Stage(1), clicked)]);
+    for ((refused, withdrawn), kept) in predicted(&refused).into_iter().zip(predicted(&withdrawn)).zip(predicted(&kept))
+    {
+        assert!((withdrawn / refused - 1.0).abs() < 0.02, "{withdrawn}, refused {refused}, kept {kept}");
+    }
+    assert_eq!(withdrawn.tally.offers, {
+        let mut offers = refused.tally.offers.clone();
+        offers.values_mut().flat_map(|arms| arms.values_mut()).for_each(|counts| {
+            counts.stages.entry("applied".into()).or_default();
+        });
+        offers
+    });
+    let value = |learner: &Learner| {
+        learner.tally.curve.iter().flat_map(|part| part.arms.values()).map(|point| point.value).sum::<f64>()
+    };
+    assert!((value(&withdrawn) - value(&refused)).abs() < 1e-9 && value(&kept) > value(&refused));
+    // With the click goes the application, and what is reported again counts again.
+    let nothing = fold(&[seen, click, (Step::Stage(1), clicked), (Step::Withdrawal(0), applied)]);
+    assert!(predicted(&nothing)[0] < predicted(&refused)[0]);
+    let again = fold(&[
+        seen,
+        click,
+        (Step::Stage(1), clicked),
+        (Step::Withdrawal(0), applied),
+        (Step::Stage(1), Progress { seen: true, reached: 0 }),
+    ]);
+    for (again, kept) in predicted(&again).into_iter().zip(predicted(&kept)) {
+        assert!((again / kept - 1.0).abs() < 0.05, "{again}, {kept}");
+    }
+    assert_eq!(value(&again), value(&kept));
+    // Nothing to withdraw.
+    assert_eq!(fold(&[seen, (Step::Withdrawal(1), Progress { seen: true, reached: 1 })]).model, fold(&[seen]).model);
 }
 
 /// While nobody knows how long applications take, answers never count without the refusals that belong to them.
