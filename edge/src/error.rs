@@ -3,6 +3,9 @@
 use portico_protocol::problem::{FieldError, MEDIA_TYPE, Problem, ProblemKind};
 use worker::{Headers, Method, Response, ResponseBuilder, console_error};
 
+/// What a 503 says of when to come back: it passes by itself, and senders add their own jitter.
+const RETRY_AFTER_S: &str = "2";
+
 /// A request that is not answered as asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -43,6 +46,9 @@ impl Failure {
         let headers = Headers::new();
         headers.set("Content-Type", MEDIA_TYPE)?;
         headers.set("Cache-Control", "no-store")?;
+        if problem.status == 503 {
+            headers.set("Retry-After", RETRY_AFTER_S)?;
+        }
         let body = serde_json::to_vec(&problem)?;
         Ok(ResponseBuilder::new().with_status(problem.status).with_headers(headers).fixed(body))
     }

@@ -11,6 +11,7 @@ mod error;
 mod facts;
 mod http;
 mod objects;
+mod recording;
 mod routes;
 mod snapshot;
 
@@ -41,7 +42,13 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Get | Method::Head, ["assets", name]) => routes::assets::asset(&request, env, name).await,
         (Method::Get | Method::Head, ["console"]) => routes::assets::console(&request, env).await,
         (Method::Post, ["v1", "decide"]) => routes::decide::decide(request, env, context).await,
+        (Method::Get, ["v1", "decisions"]) => routes::export::decisions(&request, env, context).await,
+        (Method::Get, ["v1", "events"]) => routes::export::events(&request, env, context).await,
+        (Method::Get, ["metrics"]) => routes::metrics::metrics(&request, env, context).await,
         (Method::Post, ["v1", "events"]) => routes::events::events(request, env, context).await,
+        (Method::Put, ["v1", "customers", id]) => routes::customers::put(request, env, context, id).await,
+        (Method::Post, ["v1", "customers:batch"]) => routes::customers::import(request, env, context).await,
+        (Method::Post, ["v1", "outcomes"]) => routes::outcomes::outcomes(request, env, context).await,
         (Method::Get, ["v1", "go", token]) => routes::go::go(&request, env, context, token).await,
         (Method::Put, ["v1", "sites", id]) => routes::site::create(request, env, id).await,
         (Method::Get, ["v1", "site", "draft"]) => routes::site::draft(&request, env).await,
@@ -56,8 +63,14 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Get, ["v1", "reports", "live"]) => routes::report::live(&request, env, context).await,
         (Method::Get, ["v1", "reports", "model"]) => routes::report::model(&request, env, context).await,
         (Method::Options, _) => http::preflight(),
-        (_, ["healthz" | "openapi.json" | "portico.js" | "console"] | ["assets", _])
-        | (_, ["v1", "decide" | "events"] | ["v1", "go", _] | ["v1", "sites", _])
+        (_, ["healthz" | "metrics" | "openapi.json" | "portico.js" | "console"] | ["assets", _])
+        | (
+            _,
+            ["v1", "customers:batch" | "decide" | "decisions" | "events" | "outcomes"]
+            | ["v1", "go", _]
+            | ["v1", "customers", _]
+            | ["v1", "sites", _],
+        )
         | (_, ["v1", "site", "draft" | "publish" | "rollback" | "shadow"])
         | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live" | "model"]) => Err(Failure::refused(
             ProblemKind::Method,

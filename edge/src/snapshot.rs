@@ -18,7 +18,7 @@ use crate::error::Failure;
 use crate::http::now_ms;
 use crate::objects::call;
 use crate::objects::learner::newer_model;
-use crate::objects::site::{GetRuntime, RuntimeState};
+use crate::objects::site::{GetRuntime, RuntimeState, Shards};
 
 /// Age at which a snapshot is looked up again behind the next answer.
 const FRESH_MS: u64 = 300;
@@ -52,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) keyring: Keyring,
     pub(crate) hash_key: [u8; 16],
+    pub(crate) shards: Shards,
     /// The number of what is tried in shadow, and its policy.
     pub(crate) candidate: Option<(u64, Policy)>,
 }
@@ -150,6 +151,7 @@ async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot
                 config: runtime.config,
                 keyring: runtime.keyring,
                 hash_key: runtime.hash_key,
+                shards: runtime.shards,
             };
             (runtime.version, Rc::new(settings))
         }

@@ -46,14 +46,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let campaign = directory.join("open_bandit/random/all");
     fs::create_dir_all(&campaign)?;
-    let bandit = OpenBandit::new(&log);
+    let bandit = OpenBandit::of_log(&log);
     let candidate = log.iter().zip(&judged).map(|(row, (probabilities, predictions))| {
         let items: Vec<_> = row.row().eligible.iter().map(|offer| bandit.item(offer)).collect();
         json!({ "items": items, "probabilities": probabilities, "predictions": predictions }).to_string()
     });
     fs::write(directory.join("log.ndjson"), lines(log.iter().map(ndjson).collect::<Result<Vec<_>, _>>()?))?;
     fs::write(directory.join("log.dsjson"), lines(log.iter().map(dsjson).collect::<Result<Vec<_>, _>>()?))?;
-    fs::write(campaign.join("all.csv"), lines(core::iter::once(bandit.header()).chain(bandit.rows())))?;
+    fs::write(
+        campaign.join("all.csv"),
+        lines(
+            core::iter::once(bandit.header())
+                .chain(log.iter().enumerate().filter_map(|(number, row)| bandit.row(number, row))),
+        ),
+    )?;
     fs::write(campaign.join("item_context.csv"), lines(bandit.items()))?;
     fs::write(directory.join("candidate.ndjson"), lines(candidate))?;
     fs::write(directory.join("estimates.json"), serde_json::to_string_pretty(&estimates)?)?;

@@ -122,6 +122,8 @@ pub struct Chosen {
     pub propensity: Option<f64>,
     /// By stage, the probability to reach it from the one before, at the posterior mean; empty where no model chose.
     pub promised: Vec<f32>,
+    /// Among which offers chance put it first, by their places in [`Policy::offers`]; empty where it was not chance.
+    pub among: Vec<usize>,
 }
 
 /// Decides.
@@ -202,6 +204,8 @@ pub(crate) struct Run<'a> {
     eligible: Vec<bool>,
     /// What is believed of each offer, by stage.
     pub(crate) beliefs: Vec<Beliefs>,
+    /// Among which offers an explorer's last slot was drawn.
+    among: Vec<usize>,
     /// Scores by offer, drawn when first needed.
     scores: Vec<Option<f64>>,
     /// Offers and groups that earlier placements of the page show.
@@ -225,6 +229,7 @@ impl<'a> Run<'a> {
             eligible: policy.offers.iter().enumerate().map(|(at, offer)| eligibility.is_eligible(at, offer)).collect(),
             eligibility,
             beliefs: Vec::new(),
+            among: Vec::new(),
             scores: vec![None; policy.offers.len()],
             shown: vec![false; policy.offers.len()],
             groups_shown: vec![false; policy.groups.len()],
@@ -254,7 +259,11 @@ impl<'a> Run<'a> {
                 Some(planned) => planned.clone(),
                 None => self.order_eligible(placement, count),
             };
-            let chosen = self.fill(ordered, count);
+            let mut chosen = self.fill(ordered, count);
+            let among = core::mem::take(&mut self.among);
+            if let Some((_, first)) = chosen.first_mut().filter(|(at, _)| among.contains(at)) {
+                first.among = among;
+            }
             if let (Some(trace), Some((shown, groups))) = (trace.as_mut(), &before) {
                 trace.push(crate::explain::placement(&mut self, placement, &chosen, shown, groups));
             }
@@ -319,6 +328,9 @@ impl<'a> Run<'a> {
         let (mandatory, eligible): (Vec<usize>, Vec<usize>) =
             placement.offers.iter().copied().filter(free).partition(|at| self.policy.offers[*at].mandatory);
         let uniform = 1.0 / eligible.len().max(1) as f64;
+        if self.arm == Arm::Explore {
+            self.among.clone_from(&eligible);
+        }
         let key = match self.arm {
             Arm::Control => Self::order,
             Arm::Explore => Self::shuffle,
@@ -358,7 +370,7 @@ impl<'a> Run<'a> {
                 *shown = true;
             }
             let promised = if self.arm == Arm::Model { self.promised(at) } else { Vec::new() };
-            chosen.push((at, Chosen { offer: offer.id.clone(), score, propensity, promised }));
+            chosen.push((at, Chosen { offer: offer.id.clone(), score, propensity, promised, among: Vec::new() }));
         }
         chosen
     }

@@ -37,7 +37,7 @@ pub use geo::Point;
 pub use label::{Label, Language};
 pub use learn::{ByArm, Change, Learner, Observation, Place, Progress, Step};
 pub use model::{DecodeError, Model};
-pub use policy::{ConfigError, Policy};
+pub use policy::{ConfigError, FactError, Policy};
 pub use predictor::Predictor;
 pub use quality::{Calibration, Quality, StageQuality};
 pub use random::{Seed, keyed_hash};

@@ -250,6 +250,21 @@ impl Policy {
         slots
     }
 
+    /// Checks a fact before it is stored: at a decision, one that does not fit counts as missing.
+    ///
+    /// # Errors
+    /// When there is no such attribute, another source gives it, or the value is not of its type.
+    pub fn check_fact(&self, source: Source, name: &str, value: &serde_json::Value) -> Result<(), FactError> {
+        let attribute = self.attributes.iter().find(|attribute| attribute.name == name).ok_or(FactError::Unknown)?;
+        if attribute.source != source {
+            return Err(FactError::OtherSource(attribute.source));
+        }
+        match Value::from_json(attribute.kind, value) {
+            Value::Missing => Err(FactError::OtherKind(attribute.kind)),
+            _ => Ok(()),
+        }
+    }
+
     /// What rules are compiled against, evaluated with and printed by.
     #[must_use]
     pub fn schema(&self) -> &Schema {
@@ -317,6 +332,20 @@ impl OfferPolicy {
     pub(crate) fn offset(&self, stage: usize, of: &StagePolicy) -> f64 {
         self.offsets.get(stage).copied().flatten().unwrap_or(of.offset)
     }
+}
+
+/// Why a fact is not one of the configuration's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FactError {
+    /// The configuration has no such attribute.
+    #[error("there is no such attribute")]
+    Unknown,
+    /// The attribute's source is another.
+    #[error("its source is {0:?}")]
+    OtherSource(Source),
+    /// The value is not of the attribute's type, or out of bounds.
+    #[error("not a {0:?}, or too long")]
+    OtherKind(AttributeKind),
 }
 
 fn slots_by_name(attributes: &[Attribute]) -> BTreeMap<Source, BTreeMap<String, usize>> {

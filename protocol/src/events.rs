@@ -13,6 +13,10 @@ pub struct EventsRequest {
     /// The visitor token, if there is one.
     #[serde(default)]
     pub visitor: Option<String>,
+    /// The sender's clock when it sent this, in milliseconds since 1970: what its clock is wrong by is taken off the times of
+    /// the events.
+    #[serde(default)]
+    pub sent: Option<u64>,
     /// The events, at most [`crate::limits::EVENTS_PER_BATCH`]. Each is judged alone.
     #[schema(value_type = Vec<Event>)]
     pub events: Vec<serde_json::Value>,

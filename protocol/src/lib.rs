@@ -6,12 +6,15 @@
 pub mod check;
 pub mod console;
 pub mod content;
+pub mod customers;
 pub mod decide;
 pub mod events;
+pub mod export;
 pub mod id;
 pub mod identity;
 pub mod limits;
 pub mod openapi;
+pub mod outcomes;
 pub mod problem;
 pub mod report;
 pub mod seal;

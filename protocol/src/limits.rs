@@ -6,6 +6,24 @@ pub const BODY_BYTES: usize = 128 * 1024;
 pub const CONFIG_BYTES: usize = 2 * 1024 * 1024;
 /// Events in one batch (public contract).
 pub const EVENTS_PER_BATCH: usize = 50;
+/// Attributes of one customer.
+pub const CUSTOMER_ATTRIBUTES: usize = 200;
+/// Largest customer document, in bytes: 200 attributes with their longest texts.
+pub const CUSTOMER_BYTES: usize = 64 * 1024;
+/// Customers in one import.
+pub const CUSTOMERS_PER_BATCH: usize = 5_000;
+/// Largest body of an import of customers, in bytes.
+pub const CUSTOMERS_BYTES: usize = 4 * 1024 * 1024;
+/// Outcomes in one batch: a server sends what a branch has signed in a day in a few requests.
+pub const OUTCOMES_PER_BATCH: usize = 500;
+/// Largest body of a batch of outcomes, in bytes: each carries a token of about 1 kB.
+pub const OUTCOMES_BYTES: usize = 1024 * 1024;
+/// Shards of a site's ledger: 64 of them take about 30,000 batches a second.
+pub const LEDGER_SHARDS: u16 = 64;
+/// Days in which an outcome may be attributed to a showing: as long as an offer's token counts.
+pub const ATTRIBUTION_DAYS: u32 = 30;
+/// Days for which recorded rows are kept, at most.
+pub const KEEP_DAYS: u32 = 3660;
 /// Placements in one decide request: more slots than a page shows.
 pub const PLACEMENTS_PER_REQUEST: usize = 20;
 /// Offers in one placement: beyond this a list is a catalogue.

@@ -11,8 +11,11 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::console::{ConsoleLink, ConsoleLogin};
+use crate::customers::{CustomerLine, CustomerProfile, ImportedLine};
 use crate::decide::{DecideRequest, DecideResponse};
 use crate::events::{Event, EventsRequest, EventsResponse};
+use crate::export::{DecisionLine, EventLine};
+use crate::outcomes::{Outcome, OutcomesRequest};
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
 use crate::report::{LiveReport, ModelReport};
 use crate::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
@@ -23,13 +26,36 @@ struct Operation {
     path: &'static str,
     summary: &'static str,
     request: Option<&'static str>,
+    request_types: &'static [&'static str],
     status: u16,
     response: Option<&'static str>,
+    media_type: &'static str,
+    query: &'static [(&'static str, &'static str)],
     credential: Option<&'static str>,
 }
 
+/// What an export can be asked for.
+const EXPORT_PARAMETERS: [(&str, &str); 5] = [
+    ("from", "Recorded at this time or later, in milliseconds since 1970"),
+    ("to", "Recorded before this time"),
+    ("cursor", "After the line with this cursor"),
+    ("limit", "At most so many rows"),
+    ("format", "`ndjson`; for decisions also `dsjson` (Vowpal Wabbit) and `obd` (Open Bandit CSV), explorers' only"),
+];
+
 const fn operation(method: HttpMethod, path: &'static str, summary: &'static str, status: u16) -> Operation {
-    Operation { method, path, summary, request: None, status, response: None, credential: None }
+    Operation {
+        method,
+        path,
+        summary,
+        request: None,
+        request_types: &["application/json", "text/plain"],
+        status,
+        response: None,
+        media_type: "application/json",
+        query: &[],
+        credential: None,
+    }
 }
 
 impl Operation {
@@ -43,13 +69,24 @@ impl Operation {
         self
     }
 
+    const fn takes_lines(mut self, schema: &'static str) -> Self {
+        self.request_types = &["application/x-ndjson"];
+        self.takes(schema)
+    }
+
+    const fn lists(mut self, query: &'static [(&'static str, &'static str)], schema: &'static str) -> Self {
+        self.query = query;
+        self.media_type = "application/x-ndjson";
+        self.gives(schema)
+    }
+
     const fn with(mut self, credential: &'static str) -> Self {
         self.credential = Some(credential);
         self
     }
 }
 
-const OPERATIONS: [Operation; 20] = [
+const OPERATIONS: [Operation; 26] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -60,6 +97,24 @@ const OPERATIONS: [Operation; 20] = [
     operation(HttpMethod::Post, "/v1/events", "What the visitor did with them", 202)
         .takes("EventsRequest")
         .gives("EventsResponse"),
+    operation(HttpMethod::Post, "/v1/outcomes", "What became of offers, as the site's servers know it", 202)
+        .takes("OutcomesRequest")
+        .gives("EventsResponse")
+        .with("secret"),
+    operation(HttpMethod::Put, "/v1/customers/{id}", "Store what is known of a customer", 204)
+        .takes("CustomerProfile")
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/customers:batch", "Store what is known of many customers, a line each", 200)
+        .takes_lines("CustomerLine")
+        .lists(&[], "ImportedLine")
+        .with("secret"),
+    operation(HttpMethod::Get, "/v1/decisions", "Offers that were seen and what they led to, a line each", 200)
+        .lists(&EXPORT_PARAMETERS, "DecisionLine")
+        .with("secret"),
+    operation(HttpMethod::Get, "/v1/events", "Events as they were recorded, a line each", 200)
+        .lists(&EXPORT_PARAMETERS, "EventLine")
+        .with("secret"),
+    operation(HttpMethod::Get, "/metrics", "Figures for Prometheus", 200).with("secret"),
     operation(HttpMethod::Get, "/v1/go/{token}", "Count the click and lead to the offer's target", 302),
     operation(HttpMethod::Put, "/v1/sites/{id}", "Create a site with its keys, or confirm it", 204)
         .takes("CreateSite")
@@ -114,7 +169,7 @@ pub fn document() -> OpenApi {
     for operation in OPERATIONS {
         let mut built = OperationBuilder::new()
             .summary(Some(operation.summary))
-            .response(operation.status.to_string(), response(operation.summary, operation.response))
+            .response(operation.status.to_string(), response(&operation))
             .response("default", problem());
         if let Some(name) = operation.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')) {
             built = built.parameter(
@@ -125,11 +180,20 @@ pub fn document() -> OpenApi {
                     .schema(Some(String::schema())),
             );
         }
+        for (name, description) in operation.query {
+            built = built.parameter(
+                utoipa::openapi::path::ParameterBuilder::new()
+                    .name(*name)
+                    .description(Some(*description))
+                    .parameter_in(utoipa::openapi::path::ParameterIn::Query)
+                    .schema(Some(String::schema())),
+            );
+        }
         if let Some(schema) = operation.request {
             let mut body = RequestBodyBuilder::new().required(Some(utoipa::openapi::Required::True));
-            for media_type in ["application/json", "text/plain"] {
-                body =
-                    body.content(media_type, ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build());
+            for media_type in operation.request_types {
+                body = body
+                    .content(*media_type, ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build());
             }
             built = built.request_body(Some(body.build()));
         }
@@ -148,6 +212,13 @@ pub fn document() -> OpenApi {
     components = schema::<DecideResponse>(components);
     components = schema::<EventsRequest>(components);
     components = schema::<EventsResponse>(components);
+    components = schema::<OutcomesRequest>(components);
+    components = schema::<Outcome>(components);
+    components = schema::<CustomerProfile>(components);
+    components = schema::<CustomerLine>(components);
+    components = schema::<ImportedLine>(components);
+    components = schema::<DecisionLine>(components);
+    components = schema::<EventLine>(components);
     components = schema::<ModelReport>(components);
     components = schema::<ShadowStarted>(components);
     components = schema::<ShadowState>(components);
@@ -174,11 +245,11 @@ fn schema<T: ToSchema>(components: ComponentsBuilder) -> ComponentsBuilder {
     schemas.into_iter().fold(components, |components, (name, schema)| components.schema(name, schema))
 }
 
-fn response(description: &str, schema: Option<&'static str>) -> utoipa::openapi::Response {
-    let mut response = ResponseBuilder::new().description(description);
-    if let Some(schema) = schema {
+fn response(operation: &Operation) -> utoipa::openapi::Response {
+    let mut response = ResponseBuilder::new().description(operation.summary);
+    if let Some(schema) = operation.response {
         response = response
-            .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build());
+            .content(operation.media_type, ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build());
     }
     response.build()
 }

@@ -59,13 +59,15 @@ pub enum ProblemKind {
     Conflict,
     /// The site has published nothing yet.
     NotPublished,
+    /// More comes in than can be recorded at the moment.
+    Busy,
     /// Our fault.
     Internal,
 }
 
 impl ProblemKind {
     /// Every kind, for documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::TooLarge,
         Self::UnknownKey,
@@ -78,6 +80,7 @@ impl ProblemKind {
         Self::Method,
         Self::Conflict,
         Self::NotPublished,
+        Self::Busy,
         Self::Internal,
     ];
 
@@ -97,6 +100,7 @@ impl ProblemKind {
             Self::Method => ("method", "The method does not apply here", 405),
             Self::Conflict => ("conflict", "Something else is already there", 409),
             Self::NotPublished => ("not-published", "The site has published nothing yet", 503),
+            Self::Busy => ("busy", "There is more to record than can be taken at the moment", 503),
             Self::Internal => ("internal", "Something went wrong on our side", 500),
         }
     }

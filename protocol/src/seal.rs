@@ -203,6 +203,34 @@ pub struct OfferRecord {
     /// What a candidate in shadow would have put in its place.
     #[serde(default)]
     pub compared: Option<Compared>,
+    /// The ledger's shard that records its answers: settled when it was decided, so that answers to one showing meet in one
+    /// place however the number of shards grows.
+    #[serde(default)]
+    pub shard: u16,
+    /// Among which offers chance put it first, see [`OfferRecord::among`]; a bit for each offer of the configuration.
+    #[serde(default)]
+    pub among: Vec<u8>,
+}
+
+impl OfferRecord {
+    /// Notes offers by their places in the configuration's order.
+    #[must_use]
+    pub fn bits(places: &[usize]) -> Vec<u8> {
+        let mut bits = vec![0; places.iter().max().map_or(0, |last| last / 8 + 1)];
+        for place in places {
+            if let Some(byte) = bits.get_mut(place / 8) {
+                *byte |= 1 << (place % 8);
+            }
+        }
+        bits
+    }
+
+    /// The places, in the order of the configuration that decided, of the offers among which chance put this one first;
+    /// nothing where it was not chance.
+    pub fn among(&self) -> impl Iterator<Item = usize> + '_ {
+        let bytes = self.among.iter().enumerate();
+        bytes.flat_map(|(at, byte)| (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| at * 8 + bit))
+    }
 }
 
 /// Fields that a payload may have gained at its end since a token was sealed; each reads as one byte 0.
@@ -357,6 +385,40 @@ mod tests {
         let token = ring(&[1]).seal(Purpose::Session, "demo", &Before { expires_ms: 10 }, [3; 24]).unwrap();
         let opened = ring(&[1]).open_expired::<After>(Purpose::Session, "demo", &token);
         assert_eq!(opened, Ok(After { expires_ms: 10, choice: None, words: vec![] }));
+    }
+
+    #[test]
+    fn places_are_read_as_they_were_noted() {
+        for places in [vec![], vec![0], vec![3, 7, 8, 64], (0..1_000).collect::<Vec<usize>>()] {
+            let record = OfferRecord { among: OfferRecord::bits(&places), ..record() };
+            assert_eq!(record.among().collect::<Vec<usize>>(), places);
+        }
+        let record = OfferRecord { features: vec![u32::MAX; 80], among: vec![255; 125], ..record() };
+        let token = ring(&[1]).seal(Purpose::Offer, "demo", &record, [3; 24]).unwrap();
+        assert!(token.len() < TOKEN_BYTES, "{} bytes at 80 features and 1,000 offers", token.len());
+    }
+
+    fn record() -> OfferRecord {
+        OfferRecord {
+            decision: DecisionId::new([1; 16]),
+            offer: "savings-plus".into(),
+            placement: "home-hero".into(),
+            rank: 1,
+            channel: "web".into(),
+            arm: Arm::Explore,
+            propensity: Some(0.1),
+            config: 1,
+            model: 1,
+            features: vec![],
+            promised: vec![0.1, 0.2],
+            visitor: None,
+            customer: None,
+            partner: None,
+            decided_ms: 1,
+            compared: None,
+            shard: 0,
+            among: vec![],
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::check::escape;
 use crate::content::{Layout, OfferContent, OfferPresentation};
 use crate::decide::Consent;
-use crate::limits::URL_BYTES;
+use crate::limits::{ATTRIBUTION_DAYS, KEEP_DAYS, LEDGER_SHARDS, URL_BYTES};
 use crate::problem::FieldError;
 
 /// Everything a site's owner configures. `PUT /v1/site/draft` takes it, `POST /v1/site/publish` freezes it as a version.
@@ -38,8 +38,32 @@ pub struct SiteConfig {
     /// How each placement is arranged; `list` where absent.
     #[serde(default)]
     pub layouts: BTreeMap<String, Layout>,
+    /// How answers are recorded.
+    #[serde(default)]
+    pub ledger: LedgerConfig,
     /// What each offer says and where it leads, by offer id.
     pub content: BTreeMap<String, OfferPresentation>,
+}
+
+/// How a site's answers are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct LedgerConfig {
+    /// Shards that record side by side, 1 to [`LEDGER_SHARDS`]. One takes about 500 batches a second. May be changed at any
+    /// time: what was shown before stays where its answers went.
+    pub shards: u16,
+    /// Days after a showing in which an outcome that names customer and offer is attributed to it, 1 to
+    /// [`ATTRIBUTION_DAYS`]; the latest showing gets it.
+    pub attribution_days: u32,
+    /// Days for which rows are kept; afterwards only counts by day are. From 30, as long as offers can be answered, to
+    /// [`KEEP_DAYS`].
+    pub keep_days: u32,
+}
+
+impl Default for LedgerConfig {
+    fn default() -> Self {
+        Self { shards: 1, attribution_days: ATTRIBUTION_DAYS, keep_days: 400 }
+    }
 }
 
 /// A publisher.
@@ -136,6 +160,17 @@ impl SiteConfig {
     pub fn errors(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let mut add = |pointer: String, detail: String| errors.push(FieldError { pointer, detail });
+        let LedgerConfig { shards, attribution_days, keep_days } = self.ledger;
+        if !(1..=LEDGER_SHARDS).contains(&shards) {
+            add("/ledger/shards".into(), format!("{shards} is not between 1 and {LEDGER_SHARDS}"));
+        }
+        if !(1..=ATTRIBUTION_DAYS).contains(&attribution_days) {
+            let detail = format!("{attribution_days} is not between 1 and {ATTRIBUTION_DAYS}");
+            add("/ledger/attribution_days".into(), detail);
+        }
+        if !(ATTRIBUTION_DAYS..=KEEP_DAYS).contains(&keep_days) {
+            add("/ledger/keep_days".into(), format!("{keep_days} is not between {ATTRIBUTION_DAYS} and {KEEP_DAYS}"));
+        }
         if self.locales.is_empty() {
             add("/locales".into(), "at least one language is needed".into());
         }

@@ -3,8 +3,10 @@
 mod access;
 mod decisions;
 mod events;
+mod exports;
 mod golden;
 mod learning;
+mod outcomes;
 mod pages;
 mod shadow;
 mod sites;

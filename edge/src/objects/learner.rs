@@ -44,6 +44,8 @@ const LAGS: usize = 200;
 pub(crate) struct Fold {
     pub(crate) site: String,
     pub(crate) shard: u16,
+    /// The first row that the shard has still: what came before is in the model, or is counted by day and nothing else.
+    pub(crate) kept_from: u64,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -76,6 +78,8 @@ pub(crate) struct Figures {
     pub(crate) model: u64,
     pub(crate) model_at: u64,
     pub(crate) folded: u64,
+    /// The last row of each shard that is in the model.
+    pub(crate) cursors: BTreeMap<u16, u64>,
     pub(crate) lag: Lag,
     pub(crate) tally: Tally,
 }
@@ -206,7 +210,7 @@ impl LearnerObject {
         self.load(&call.site).await?;
         let wanted = call.rows.iter().map(config_of).max().unwrap_or(0);
         self.follow_config(&call.site, wanted).await?;
-        let cursor = self.core.fold(&self.state, call.shard, &call.rows)?;
+        let cursor = self.core.fold(&self.state, &call)?;
         if !call.rows.is_empty() && !self.checkpoint_set.replace(true) {
             self.set_checkpoint().await?;
         }
@@ -271,6 +275,7 @@ impl LearnerObject {
             model: loaded.progress.batches,
             model_at: loaded.model_at,
             folded: loaded.progress.rows,
+            cursors: loaded.progress.cursors.clone(),
             lag: Lag {
                 last_ms: loaded.lags.back().copied().unwrap_or(0),
                 p50_ms: quantile(50).unwrap_or(0),
@@ -324,10 +329,11 @@ impl LearnerObject {
 
 impl Core {
     /// Writes a batch to the order book and folds it, in one synchronous turn.
-    fn fold(&self, state: &State, shard: u16, rows: &[Row]) -> Result<u64, Failure> {
+    fn fold(&self, state: &State, call: &Fold) -> Result<u64, Failure> {
+        let Fold { shard, kept_from, ref rows, .. } = *call;
         let mut loaded = self.loaded.borrow_mut();
         let loaded = loaded.as_mut().ok_or(Failure::Internal("the learner is not loaded"))?;
-        let cursor = loaded.progress.cursors.get(&shard).copied().unwrap_or(0);
+        let cursor = loaded.progress.cursors.get(&shard).copied().unwrap_or(0).max(kept_from.saturating_sub(1));
         let fresh = rows.get(rows.partition_point(|row| row.seq <= cursor)..).unwrap_or_default();
         let (Some(first), Some(last)) = (fresh.first(), fresh.last()) else {
             return Ok(cursor);
@@ -339,7 +345,7 @@ impl Core {
         let values =
             vec![number(batch), number(shard.into()), number(first.seq), number(last.seq), number(loaded.config)];
         self.database.get(state, &SCHEMA)?.run("INSERT INTO batches VALUES (?, ?, ?, ?, ?)", values)?;
-        loaded.fold(shard, fresh);
+        loaded.fold(shard, fresh, last.seq);
         let now = now_ms();
         loaded.model_at = now;
         if loaded.lags.len() >= LAGS {
@@ -351,9 +357,10 @@ impl Core {
 }
 
 impl Loaded {
-    fn fold(&mut self, shard: u16, rows: &[Row]) {
+    /// Folds a batch that ends with row `last`; in a replay rows may be missing that were kept no longer.
+    fn fold(&mut self, shard: u16, rows: &[Row], last: u64) {
         for row in rows {
-            if let Entry::Answer { record, step } = &row.entry {
+            if let Entry::Answer { record, step, .. } = &row.entry {
                 let decision = record.decision.to_string();
                 let observation = Observation {
                     showing: keyed_hash(&[0; 16], &[decision.as_bytes(), record.offer.as_bytes()]),
@@ -374,8 +381,8 @@ impl Loaded {
                 };
                 self.learner.fold(&self.policy, &observation);
             }
-            self.progress.cursors.insert(shard, row.seq);
         }
+        self.progress.cursors.insert(shard, last);
         self.progress.batches += 1;
         self.progress.rows += rows.len() as u64;
         self.encoded = None;
@@ -405,7 +412,7 @@ async fn load(core: &Core, sql: &Sql, site: &str) -> Result<(), Failure> {
             loaded.config = config;
         }
         let rows = call(&core.env, &ledger::name(site, shard), &Reread { from, to }).await?;
-        loaded.fold(shard, &rows);
+        loaded.fold(shard, &rows, to);
     }
     if let RuntimeState::Newer(runtime) =
         call(&core.env, site, &GetRuntime { have: loaded.config, candidate: None }).await?

@@ -2,8 +2,10 @@
 //!
 //! An append is one synchronous turn on one thread, so the check for what is known and the insert cannot be
 //! interleaved; its statements commit together, and the platform holds back the answer until they are durable. A row
-//! is known by its event id and by (decision, offer, step): the same report by another way is one report. Sequence
-//! numbers have no gaps, because nothing else allocates them.
+//! is known by its event id and by (decision, offer, step): the same report by another way is one report. Once a stage has
+//! been withdrawn it can be reported again. Sequence numbers have no gaps, because nothing else allocates them.
+//!
+//! Rows older than the site keeps them become counts by day.
 //!
 //! The way to the learner is an alarm, which is durable too: rows are pushed from the learner's own cursor, in order,
 //! until it has them all, and again a second later if it could not take them.
@@ -11,23 +13,33 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use portico_engine::{Progress, Step};
+use portico_engine::{Arm, Progress, Step};
 use portico_protocol::report::DecisionSample;
 use portico_protocol::seal::OfferRecord;
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use worker::{DurableObject, Env, Request, Response, SqlStorageValue, State, durable_object};
 
 use super::learner::Fold;
-use super::sql::{Database, Sql, number};
+use super::sql::{self, Database, Sql, number};
 use super::{Call, answer, call, finish};
 use crate::error::Failure;
 use crate::http::now_ms;
 
-const SCHEMA: [&str; 3] = [
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, decision TEXT, offer TEXT, \
      step TEXT, at INTEGER NOT NULL, row TEXT NOT NULL, UNIQUE (decision, offer, step))",
     "CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), site TEXT NOT NULL, shard INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS samples (n INTEGER PRIMARY KEY, sample TEXT NOT NULL)",
+    // When customers last had to do with offers: impressions and clicks, which outcomes are attributed to.
+    "CREATE TABLE IF NOT EXISTS touches (customer TEXT NOT NULL, offer TEXT NOT NULL, at INTEGER NOT NULL, seq INTEGER NOT NULL, \
+     PRIMARY KEY (customer, offer, at, seq)) WITHOUT ROWID",
+    // What a stage that stands was worth.
+    "CREATE TABLE IF NOT EXISTS worth (decision TEXT NOT NULL, offer TEXT NOT NULL, stage INTEGER NOT NULL, value REAL NOT NULL, \
+     PRIMARY KEY (decision, offer, stage)) WITHOUT ROWID",
+    // What is left of rows that are kept no longer. `kind` is a step of an offer, or the name of what happened on a page.
+    "CREATE TABLE IF NOT EXISTS days (day INTEGER NOT NULL, kind TEXT NOT NULL, offer TEXT NOT NULL, placement TEXT NOT NULL, \
+     channel TEXT NOT NULL, arm TEXT NOT NULL, partner TEXT NOT NULL, rows INTEGER NOT NULL, value REAL NOT NULL, \
+     PRIMARY KEY (day, kind, offer, placement, channel, arm, partner)) WITHOUT ROWID",
 ];
 
 /// Wait between an append and its push to the learner: gathers what arrives together.
@@ -38,12 +50,21 @@ const PUSH_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const PUSH_ROWS: u64 = 2_000;
 /// Sampled decisions kept.
 const MOST_SAMPLES: u64 = 100;
+/// Rows turned into counts in one turn.
+const COMPACT_ROWS: u64 = 1_000;
+pub(crate) const DAY_MS: u64 = 86_400_000;
 
 /// What is recorded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Entry {
     /// Something happened to a shown offer.
-    Answer { record: Box<OfferRecord>, step: Step },
+    Answer {
+        record: Box<OfferRecord>,
+        step: Step,
+        /// What a stage was worth, where its sender says so.
+        #[serde(default)]
+        value: Option<f64>,
+    },
     /// Something happened on a page.
     Note { name: String, props: serde_json::Value },
 }
@@ -53,13 +74,30 @@ pub(crate) enum Entry {
 pub(crate) struct NewRow {
     pub(crate) id: String,
     pub(crate) entry: Entry,
+    /// When it happened, as far as it is known.
+    pub(crate) happened_ms: u64,
+}
+
+/// What became of a row to append.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Taken {
+    /// New and durable.
+    New,
+    /// On record already.
+    Known,
+    /// It cannot be, for this reason.
+    Refused(String),
 }
 
 /// A row as recorded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) seq: u64,
+    /// When it was recorded.
     pub(crate) at_ms: u64,
+    /// When it happened. Older rows do not say.
+    #[serde(default)]
+    pub(crate) happened_ms: u64,
     pub(crate) entry: Entry,
     /// What had been recorded of the same showing before.
     pub(crate) before: Progress,
@@ -75,14 +113,54 @@ pub(crate) struct Row {
 pub(crate) struct Append {
     pub(crate) site: String,
     pub(crate) shard: u16,
+    /// For how long the site keeps rows.
+    pub(crate) keep_ms: u64,
     pub(crate) rows: Vec<NewRow>,
 }
 
 impl Call for Append {
     const BINDING: &'static str = "LEDGER";
     const PATH: &'static str = "/append";
-    /// For each row whether it was new.
+    /// What became of each row.
+    type Answer = Vec<Taken>;
+}
+
+/// Asks which rows are on record already.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) ids: Vec<String>,
+}
+
+impl Call for Known {
+    const BINDING: &'static str = "LEDGER";
+    const PATH: &'static str = "/known";
     type Answer = Vec<bool>;
+}
+
+/// Asks for the showing that an outcome is attributed to: the customer's latest impression or click in the time.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FindTouch {
+    /// The outcome's.
+    pub(crate) id: String,
+    pub(crate) customer: String,
+    pub(crate) offer: String,
+    pub(crate) from_ms: u64,
+    pub(crate) until_ms: u64,
+}
+
+/// The answer to [`FindTouch`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Touched {
+    /// The outcome itself is on record already.
+    Known,
+    Never,
+    At(u64, Box<OfferRecord>),
+}
+
+impl Call for FindTouch {
+    const BINDING: &'static str = "LEDGER";
+    const PATH: &'static str = "/touch";
+    type Answer = Touched;
 }
 
 /// Reads rows again, for a learner that replays.
@@ -96,6 +174,73 @@ impl Call for Reread {
     const BINDING: &'static str = "LEDGER";
     const PATH: &'static str = "/reread";
     type Answer = Vec<Row>;
+}
+
+/// Reads what was recorded in a time, from a place on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Export {
+    /// After this row.
+    pub(crate) after: u64,
+    /// Recorded at this time or later, and before that one.
+    pub(crate) from_ms: u64,
+    pub(crate) until_ms: u64,
+    pub(crate) what: Exported,
+    pub(crate) most: u64,
+}
+
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Exported {
+    /// Offers that were seen, each with what it led to.
+    Showings,
+    /// Rows as they were recorded.
+    Rows,
+}
+
+/// A row, and for a showing what it led to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ExportedRow {
+    pub(crate) id: String,
+    pub(crate) row: Row,
+    pub(crate) led_to: Vec<LedTo>,
+}
+
+/// A step of a showing that stands.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LedTo {
+    pub(crate) step: Step,
+    pub(crate) happened_ms: u64,
+    pub(crate) value: Option<f64>,
+}
+
+impl Call for Export {
+    const BINDING: &'static str = "LEDGER";
+    const PATH: &'static str = "/export";
+    type Answer = Vec<ExportedRow>;
+}
+
+/// Asks how much is recorded.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Measure {
+    /// The last row that is in the model.
+    pub(crate) folded: u64,
+}
+
+/// The answer to [`Measure`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// Rows ever recorded.
+    pub(crate) recorded: u64,
+    /// Of these, rows that are kept.
+    pub(crate) kept: u64,
+    /// When the first row that is not in the model was recorded.
+    pub(crate) waiting_since_ms: Option<u64>,
+}
+
+impl Call for Measure {
+    const BINDING: &'static str = "LEDGER";
+    const PATH: &'static str = "/measure";
+    type Answer = Measured;
 }
 
 /// Keeps a sampled decision.
@@ -135,17 +280,23 @@ pub struct LedgerObject {
     database: Database,
     /// Whether an alarm is set: saves a write per append. Memory only, for setting it twice is harmless.
     push_set: Cell<bool>,
+    /// For how long rows are kept, as the last append said; 0 before one.
+    keep_ms: Cell<u64>,
 }
 
 impl DurableObject for LedgerObject {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, database: Database::default(), push_set: Cell::new(false) }
+        Self { state, env, database: Database::default(), push_set: Cell::new(false), keep_ms: Cell::new(0) }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let path = request.path();
         let answered = match path.as_str() {
             Append::PATH => answer(&mut request, async |call| self.append(call).await).await,
+            Known::PATH => answer(&mut request, async |call: Known| self.known(&call)).await,
+            FindTouch::PATH => answer(&mut request, async |call: FindTouch| self.touch(&call)).await,
+            Export::PATH => answer(&mut request, async |call: Export| self.export(&call)).await,
+            Measure::PATH => answer(&mut request, async |call: Measure| self.measure(&call)).await,
             Reread::PATH => answer(&mut request, async |call: Reread| self.read(call.from, call.to)).await,
             KeepSample::PATH => answer(&mut request, async |call| self.keep_sample(&call)).await,
             Samples::PATH => answer(&mut request, async |call: Samples| self.samples(call.most)).await,
@@ -156,9 +307,16 @@ impl DurableObject for LedgerObject {
 
     async fn alarm(&self) -> worker::Result<Response> {
         self.push_set.set(false);
-        if let Err(failure) = self.push().await {
+        let again = match self.push().await {
+            Ok(()) => self.compact(now_ms()).map(|more| more.then_some(PUSH_AFTER)),
+            Err(failure) => Err(failure),
+        };
+        let again = again.unwrap_or_else(|failure| {
             worker::console_error!("LedgerObject push: {failure}");
-            self.set_push(PUSH_AGAIN_AFTER).await?;
+            Some(PUSH_AGAIN_AFTER)
+        });
+        if let Some(after) = again {
+            self.set_push(after).await?;
         }
         Response::empty()
     }
@@ -169,9 +327,10 @@ impl LedgerObject {
         self.database.get(&self.state, &SCHEMA)
     }
 
-    async fn append(&self, call: Append) -> Result<Vec<bool>, Failure> {
+    async fn append(&self, call: Append) -> Result<Vec<Taken>, Failure> {
         let sql = self.sql()?;
         let at_ms = now_ms();
+        self.keep_ms.set(call.keep_ms);
         let mut seq =
             sql.first("SELECT coalesce(max(seq), 0) FROM rows", Vec::new())?.map_or(Ok(0), |mut row| row.number())?;
         if seq == 0 {
@@ -180,50 +339,103 @@ impl LedgerObject {
         }
         let mut accepted = Vec::with_capacity(call.rows.len());
         for new in call.rows {
-            let stored = self.insert(sql, seq + 1, at_ms, &new)?;
-            seq += u64::from(stored);
-            accepted.push(stored);
+            let taken = insert(sql, seq + 1, at_ms, new)?;
+            seq += u64::from(taken == Taken::New);
+            accepted.push(taken);
         }
-        if accepted.contains(&true) && !self.push_set.replace(true) {
+        if accepted.contains(&Taken::New) && !self.push_set.replace(true) {
             self.set_push(PUSH_AFTER).await?;
         }
         Ok(accepted)
     }
 
-    fn insert(&self, sql: &Sql, seq: u64, at_ms: u64, new: &NewRow) -> Result<bool, Failure> {
-        let mut row =
-            Row { seq, at_ms, entry: new.entry.clone(), before: Progress::default(), impression: None, since_ms: None };
-        let (decision, offer, step) = match &new.entry {
-            Entry::Answer { record, step } => {
-                let decision = record.decision.to_string();
-                let values = vec![decision.as_str().into(), record.offer.as_str().into()];
-                let showing = "SELECT seq, step, at FROM rows WHERE decision = ? AND offer = ?";
-                for mut earlier in sql.rows(showing, values)? {
-                    let (seq, name, at_ms) = (earlier.number()?, earlier.text()?, earlier.number()?);
-                    let earlier = step_from(&name);
-                    if earlier != Some(Step::Dismissal) {
-                        row.since_ms = row.since_ms.max(Some(at_ms));
-                    }
-                    if earlier == Some(Step::Impression) {
-                        row.impression = Some(seq);
-                    }
-                    row.before = earlier.map_or(row.before, |step| row.before.after(step));
-                }
-                (Some(decision), Some(record.offer.as_str()), Some(step_name(*step)))
-            }
-            Entry::Note { .. } => (None, None, None),
-        };
+    fn known(&self, call: &Known) -> Result<Vec<bool>, Failure> {
+        let sql = self.sql()?;
+        call.ids.iter().map(|id| is_known(sql, id)).collect()
+    }
+
+    fn touch(&self, call: &FindTouch) -> Result<Touched, Failure> {
+        let sql = self.sql()?;
+        if is_known(sql, &call.id)? {
+            return Ok(Touched::Known);
+        }
+        let latest = "SELECT touches.at, row FROM touches JOIN rows USING (seq) WHERE customer = ? AND touches.offer = ? \
+                      AND touches.at BETWEEN ? AND ? ORDER BY touches.at DESC, seq DESC LIMIT 1";
         let values = vec![
-            number(seq),
-            new.id.as_str().into(),
-            decision.into(),
-            offer.into(),
-            step.into(),
-            number(at_ms),
-            serde_json::to_string(&row)?.into(),
+            call.customer.as_str().into(),
+            call.offer.as_str().into(),
+            number(call.from_ms),
+            number(call.until_ms),
         ];
-        let insert = "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq";
-        Ok(sql.first(insert, values)?.is_some())
+        let Some(mut found) = sql.first(latest, values)? else { return Ok(Touched::Never) };
+        let at_ms = found.number()?;
+        let row: Row = serde_json::from_str(&found.text()?)?;
+        Ok(match row.entry {
+            Entry::Answer { record, .. } => Touched::At(at_ms, record),
+            Entry::Note { .. } => Touched::Never,
+        })
+    }
+
+    fn export(&self, call: &Export) -> Result<Vec<ExportedRow>, Failure> {
+        let sql = self.sql()?;
+        let after = call.after.max(first_at(sql, call.from_ms)?.saturating_sub(1));
+        let rows = match call.what {
+            Exported::Rows => "SELECT id, row FROM rows WHERE seq > ? AND at < ? ORDER BY seq LIMIT ?",
+            Exported::Showings => {
+                "SELECT id, row FROM rows WHERE seq > ? AND at < ? AND step = 'impression' ORDER BY seq LIMIT ?"
+            }
+        };
+        let rows = sql.rows(rows, vec![number(after), number(call.until_ms), number(call.most)])?;
+        let read = |mut found: sql::Row| {
+            let (id, row) = (found.text()?, serde_json::from_str::<Row>(&found.text()?)?);
+            let led_to = if call.what == Exported::Showings { led_to(sql, &row)? } else { Vec::new() };
+            Ok(ExportedRow { id, row, led_to })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    fn measure(&self, call: &Measure) -> Result<Measured, Failure> {
+        let waiting = "SELECT at FROM rows WHERE seq > ? ORDER BY seq LIMIT 1";
+        let waiting = self.sql()?.first(waiting, vec![number(call.folded)])?;
+        let waiting_since_ms = waiting.map(|mut row| row.number()).transpose()?;
+        let count = "SELECT coalesce(max(seq), 0), coalesce(max(seq) - min(seq) + 1, 0) FROM rows";
+        let row = self.sql()?.first(count, Vec::new())?;
+        let measured = row.map(|mut row| {
+            Ok::<_, Failure>(Measured { recorded: row.number()?, kept: row.number()?, waiting_since_ms })
+        });
+        Ok(measured.transpose()?.unwrap_or_default())
+    }
+
+    /// Turns the oldest rows into counts by day, if the site keeps them no longer. Says whether there may be more. What is
+    /// so old was folded and is in a checkpoint long since.
+    fn compact(&self, now_ms: u64) -> Result<bool, Failure> {
+        let keep_ms = self.keep_ms.get();
+        if keep_ms == 0 {
+            return Ok(false);
+        }
+        let sql = self.sql()?;
+        let before_ms = now_ms.saturating_sub(keep_ms);
+        // The last row stays, so that the numbers go on.
+        let oldest = "SELECT seq, row FROM rows WHERE seq < (SELECT max(seq) FROM rows) ORDER BY seq LIMIT ?";
+        let first = sql.first("SELECT at FROM rows ORDER BY seq LIMIT 1", Vec::new())?;
+        if first.map(|mut row| row.number()).transpose()?.is_none_or(|at_ms| at_ms >= before_ms) {
+            return Ok(false);
+        }
+        let mut last = 0;
+        for mut old in sql.rows(oldest, vec![number(COMPACT_ROWS)])? {
+            let seq = old.number()?;
+            let row: Row = serde_json::from_str(&old.text()?)?;
+            if row.at_ms >= before_ms {
+                break;
+            }
+            count_by_day(sql, &row)?;
+            last = seq;
+        }
+        sql.run("DELETE FROM touches WHERE seq <= ?", vec![number(last)])?;
+        let worthless = "DELETE FROM worth WHERE (decision, offer) IN (SELECT decision, offer FROM rows WHERE seq <= ? AND step IS NOT NULL)";
+        sql.run(worthless, vec![number(last)])?;
+        sql.run("DELETE FROM rows WHERE seq <= ?", vec![number(last)])?;
+        Ok(last > 0)
     }
 
     fn read(&self, from: u64, to: u64) -> Result<Vec<Row>, Failure> {
@@ -248,7 +460,9 @@ impl LedgerObject {
         let mut rows = Vec::new();
         loop {
             let asked = rows.last().map(|row: &Row| row.seq);
-            let cursor = call(&self.env, &site, &Fold { site: site.clone(), shard, rows }).await?;
+            let first = "SELECT coalesce(min(seq), 1) FROM rows";
+            let kept_from = self.sql()?.first(first, Vec::new())?.map_or(Ok(1), |mut row| row.number())?;
+            let cursor = call(&self.env, &site, &Fold { site: site.clone(), shard, kept_from, rows }).await?;
             if asked.is_some_and(|last| cursor < last) {
                 return Err(Failure::Internal("the learner did not take the rows"));
             }
@@ -273,18 +487,208 @@ impl LedgerObject {
     }
 }
 
-fn step_name(step: Step) -> String {
+/// The first row that was recorded at a time or later; one past the last where there is none. Times grow with the rows.
+fn first_at(sql: &Sql, from_ms: u64) -> Result<u64, Failure> {
+    let ends = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) + 1 FROM rows";
+    let ends = sql.first(ends, Vec::new())?.map(|mut row| Ok::<_, Failure>((row.number()?, row.number()?)));
+    let (mut low, mut high) = ends.transpose()?.unwrap_or((1, 1));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let at = sql.first("SELECT at FROM rows WHERE seq >= ? ORDER BY seq LIMIT 1", vec![number(middle)])?;
+        match at.map(|mut row| row.number()).transpose()? {
+            Some(at_ms) if at_ms < from_ms => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// What of a showing stands, in the order in which it was recorded.
+fn led_to(sql: &Sql, impression: &Row) -> Result<Vec<LedTo>, Failure> {
+    let Entry::Answer { record, .. } = &impression.entry else { return Ok(Vec::new()) };
+    let decision = record.decision.to_string();
+    let rows = "SELECT row FROM rows WHERE decision = ? AND offer = ? AND step IS NOT NULL ORDER BY seq";
+    let mut standing: Vec<LedTo> = Vec::new();
+    for mut row in sql.rows(rows, vec![decision.as_str().into(), record.offer.as_str().into()])? {
+        let row: Row = serde_json::from_str(&row.text()?)?;
+        let Entry::Answer { step, .. } = row.entry else { continue };
+        match step {
+            Step::Withdrawal(from) => standing.retain(|led| !matches!(led.step, Step::Stage(stage) if stage >= from)),
+            Step::Stage(stage) => {
+                let value = Standing { sql, decision: &decision, offer: &record.offer, stage }.value()?;
+                standing.push(LedTo { step, happened_ms: row.happened_ms, value });
+            }
+            step => standing.push(LedTo { step, happened_ms: row.happened_ms, value: None }),
+        }
+    }
+    Ok(standing)
+}
+
+/// Inserts a row unless it is on record. One synchronous turn with everything that belongs to it.
+fn insert(sql: &Sql, seq: u64, at_ms: u64, new: NewRow) -> Result<Taken, Failure> {
+    let NewRow { id, entry, happened_ms } = new;
+    let mut row = Row { seq, at_ms, happened_ms, entry, before: Progress::default(), impression: None, since_ms: None };
+    let Entry::Answer { record, step, value } = row.entry.clone() else {
+        return Ok(if put(sql, &id, &row, None)? { Taken::New } else { Taken::Known });
+    };
+    let decision = record.decision.to_string();
+    let withdrawals = recorded(sql, &decision, &mut row, &record.offer)?;
+    let stored = match step {
+        Step::Withdrawal(stage) if stage >= row.before.reached => {
+            let known = is_known(sql, &id)?;
+            return Ok(if known { Taken::Known } else { Taken::Refused("the stage has not been reached".to_owned()) });
+        }
+        _ => put(sql, &id, &row, Some((&decision, &record.offer, &step_name(step, withdrawals))))?,
+    };
+    let stands = |stage| Standing { sql, decision: &decision, offer: &record.offer, stage };
+    match (step, value) {
+        (Step::Stage(stage), Some(value)) if stored => stands(stage).write(value)?,
+        // The same stage with another value corrects it.
+        (Step::Stage(stage), Some(value)) if stands(stage).value()? != Some(value) && !is_known(sql, &id)? => {
+            put(sql, &id, &row, None)?;
+            stands(stage).write(value)?;
+            return Ok(Taken::New);
+        }
+        (Step::Withdrawal(stage), _) if stored => stands(stage).forget_from()?,
+        _ => {}
+    }
+    if let (true, Some(customer), Step::Impression | Step::Stage(0)) = (stored, &record.customer, step) {
+        let values = vec![customer.as_str().into(), record.offer.as_str().into(), number(happened_ms), number(seq)];
+        sql.run("INSERT INTO touches VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", values)?;
+    }
+    Ok(if stored { Taken::New } else { Taken::Known })
+}
+
+/// Completes a row by what is on record of its showing; how often a stage of it was withdrawn.
+fn recorded(sql: &Sql, decision: &str, row: &mut Row, offer: &str) -> Result<u64, Failure> {
+    let showing = "SELECT seq, step, at FROM rows WHERE decision = ? AND offer = ? AND step IS NOT NULL ORDER BY seq";
+    let mut withdrawals = 0;
+    for mut earlier in sql.rows(showing, vec![decision.into(), offer.into()])? {
+        let (seq, name, at_ms) = (earlier.number()?, earlier.text()?, earlier.number()?);
+        let earlier = step_from(&name);
+        if earlier != Some(Step::Dismissal) {
+            row.since_ms = row.since_ms.max(Some(at_ms));
+        }
+        if earlier == Some(Step::Impression) {
+            row.impression = Some(seq);
+        }
+        withdrawals += u64::from(matches!(earlier, Some(Step::Withdrawal(_))));
+        row.before = earlier.map_or(row.before, |step| row.before.after(step));
+    }
+    Ok(withdrawals)
+}
+
+/// Writes a row; false where its id or its (decision, offer, step) is taken.
+fn put(sql: &Sql, id: &str, row: &Row, of: Option<(&str, &str, &str)>) -> Result<bool, Failure> {
+    let (decision, offer, step) = match of {
+        Some((decision, offer, step)) => (Some(decision), Some(offer), Some(step)),
+        None => (None, None, None),
+    };
+    let values = vec![
+        number(row.seq),
+        id.into(),
+        decision.into(),
+        offer.into(),
+        step.into(),
+        number(row.at_ms),
+        serde_json::to_string(row)?.into(),
+    ];
+    let insert = "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq";
+    Ok(sql.first(insert, values)?.is_some())
+}
+
+fn is_known(sql: &Sql, id: &str) -> Result<bool, Failure> {
+    Ok(sql.first("SELECT seq FROM rows WHERE id = ?", vec![id.into()])?.is_some())
+}
+
+/// What a stage of a showing was worth.
+struct Standing<'a> {
+    sql: &'a Sql,
+    decision: &'a str,
+    offer: &'a str,
+    stage: u8,
+}
+
+impl Standing<'_> {
+    fn key(&self) -> Vec<SqlStorageValue> {
+        vec![self.decision.into(), self.offer.into(), number(self.stage.into())]
+    }
+
+    fn value(&self) -> Result<Option<f64>, Failure> {
+        let value = "SELECT value FROM worth WHERE decision = ? AND offer = ? AND stage = ?";
+        self.sql.first(value, self.key())?.map(|mut row| row.real()).transpose()
+    }
+
+    fn write(&self, value: f64) -> Result<(), Failure> {
+        let write = "INSERT INTO worth VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+        let mut values = self.key();
+        values.push(SqlStorageValue::Float(value));
+        self.sql.run(write, values)
+    }
+
+    /// Nor is any later stage worth anything.
+    fn forget_from(&self) -> Result<(), Failure> {
+        self.sql.run("DELETE FROM worth WHERE decision = ? AND offer = ? AND stage >= ?", self.key())
+    }
+}
+
+fn count_by_day(sql: &Sql, row: &Row) -> Result<(), Failure> {
+    let when_ms = if row.happened_ms > 0 { row.happened_ms } else { row.at_ms };
+    let (kind, value, of) = match &row.entry {
+        Entry::Answer { record, step, value } => {
+            let arm = match record.arm {
+                Arm::Model => "model",
+                Arm::Explore => "explore",
+                Arm::Control => "control",
+            };
+            let partner = record.partner.as_deref().unwrap_or_default();
+            let of = [record.offer.as_str(), &record.placement, &record.channel, arm, partner];
+            (step_name(*step, 0), value.unwrap_or_default(), of)
+        }
+        Entry::Note { name, .. } => (name.clone(), 0.0, [""; 5]),
+    };
+    let mut values = vec![number(when_ms / DAY_MS), kind.into()];
+    values.extend(of.map(SqlStorageValue::from));
+    values.push(SqlStorageValue::Float(value));
+    let count = "INSERT INTO days VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET rows = rows + 1, \
+                 value = value + excluded.value";
+    sql.run(count, values)
+}
+
+/// What makes a step of a showing one of its kind. After a withdrawal the same stages can come again.
+fn step_name(step: Step, withdrawals: u64) -> String {
+    let again = if withdrawals == 0 { String::new() } else { format!(" {withdrawals}") };
     match step {
         Step::Impression => "impression".to_owned(),
         Step::Dismissal => "dismiss".to_owned(),
-        Step::Stage(stage) => format!("stage {stage}"),
+        Step::Stage(stage) => format!("stage {stage}{again}"),
+        Step::Withdrawal(stage) => format!("withdrawal {stage}{again}"),
     }
 }
 
 fn step_from(name: &str) -> Option<Step> {
-    match name {
+    let mut words = name.split(' ');
+    let (kind, stage) = (words.next()?, words.next().and_then(|stage| stage.parse().ok()));
+    match kind {
         "impression" => Some(Step::Impression),
         "dismiss" => Some(Step::Dismissal),
-        _ => name.strip_prefix("stage ").and_then(|stage| stage.parse().ok()).map(Step::Stage),
+        "stage" => stage.map(Step::Stage),
+        "withdrawal" => stage.map(Step::Withdrawal),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_read_as_it_was_written() {
+        for step in [Step::Impression, Step::Dismissal, Step::Stage(0), Step::Stage(7), Step::Withdrawal(1)] {
+            for withdrawals in [0, 3] {
+                assert_eq!(step_from(&step_name(step, withdrawals)), Some(step));
+            }
+        }
+        assert_eq!((step_from("stage x"), step_from("")), (None, None));
     }
 }

@@ -20,6 +20,8 @@ const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS codes (hash TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
+/// How long a page may keep what it could not send, at most: as long as the numbers of shards are remembered for notes.
+const RESEND_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// How long a one-time link waits to be opened.
 const CODE_MS: u64 = 12 * 60 * 60 * 1000;
 
@@ -31,6 +33,18 @@ pub(crate) struct Runtime {
     pub(crate) keyring: Keyring,
     pub(crate) hash_key: [u8; 16],
     pub(crate) candidate: Option<Candidate>,
+    pub(crate) shards: Shards,
+}
+
+/// The ledger's shards, by what was and is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shards {
+    /// That take new showings and notes.
+    pub(crate) now: u16,
+    /// Other numbers of shards in the time in which a page may send its notes again.
+    pub(crate) former: Vec<u16>,
+    /// That may hold rows.
+    pub(crate) most: u16,
 }
 
 /// A configuration that is tried in shadow.
@@ -238,10 +252,19 @@ impl SiteObject {
                     })?;
                     let hash_key = secret(sql, "hash_key", crypto::random)?;
                     let candidate = Self::candidate(sql)?;
-                    Ok(RuntimeState::Newer(Box::new(Runtime { version, config, keyring, hash_key, candidate })))
+                    let shards = Self::shards(sql)?;
+                    Ok(RuntimeState::Newer(Box::new(Runtime { version, config, keyring, hash_key, candidate, shards })))
                 }
             },
         }
+    }
+
+    fn shards(sql: &Sql) -> Result<Shards, Failure> {
+        let numbers = "SELECT at, coalesce(config ->> '$.ledger.shards', 1) FROM versions ORDER BY version DESC";
+        let rows = sql.rows(numbers, Vec::new())?;
+        let versions: Result<Vec<(u64, u64)>, Failure> =
+            rows.into_iter().map(|mut row| Ok((row.number()?, row.number()?))).collect();
+        Ok(Shards::of_versions(&versions?, crate::http::now_ms()))
     }
 
     fn put_draft(&self, call: &PutDraft) -> Result<(), Failure> {
@@ -320,6 +343,27 @@ impl SiteObject {
     }
 }
 
+impl Shards {
+    /// From when versions were published and how many shards they have, newest first.
+    fn of_versions(versions: &[(u64, u64)], now_ms: u64) -> Self {
+        let count = |shards: u64| u16::try_from(shards).unwrap_or(1).max(1);
+        let now = versions.first().map_or(1, |(_, shards)| count(*shards));
+        let most = versions.iter().map(|(_, shards)| count(*shards)).max().unwrap_or(1);
+        let mut former = Vec::new();
+        for pair in versions.windows(2) {
+            // The older of the two held until the newer was published.
+            if let [(until_ms, _), (_, shards)] = pair
+                && until_ms.saturating_add(RESEND_MS) > now_ms
+                && count(*shards) != now
+                && !former.contains(&count(*shards))
+            {
+                former.push(count(*shards));
+            }
+        }
+        Self { now, former, most }
+    }
+}
+
 /// A secret of the site, made when first asked for.
 fn secret<T: Serialize + for<'a> Deserialize<'a>>(
     sql: &Sql,
@@ -332,4 +376,20 @@ fn secret<T: Serialize + for<'a> Deserialize<'a>>(
     let value = make()?;
     sql.run("INSERT INTO secrets VALUES (?, ?)", vec![name.into(), serde_json::to_string(&value)?.into()])?;
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_shards_are_remembered_for_as_long_as_notes_may_come_again() {
+        let day = 24 * 60 * 60 * 1000;
+        let shards = |versions: &[(u64, u64)]| Shards::of_versions(versions, 100 * day);
+        let one = Shards { now: 1, former: vec![], most: 1 };
+        assert_eq!((shards(&[]), shards(&[(90 * day, 1), (3 * day, 1)])), (one.clone(), one));
+        let grown = [(99 * day, 4), (98 * day, 4), (97 * day, 2), (50 * day, 2), (49 * day, 1)];
+        assert_eq!(shards(&grown), Shards { now: 4, former: vec![2], most: 4 });
+        assert_eq!(shards(&[(10 * day, 2), (9 * day, 8)]), Shards { now: 2, former: vec![], most: 8 });
+    }
 }

@@ -67,6 +67,14 @@ impl Row {
         }
     }
 
+    pub(crate) fn real(&mut self) -> Result<f64, Failure> {
+        match self.0.next() {
+            Some(SqlStorageValue::Float(number)) => Ok(number),
+            Some(SqlStorageValue::Integer(number)) => Ok(number as f64),
+            _ => Err(Failure::Internal("a number was expected in a row")),
+        }
+    }
+
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, Failure> {
         match self.0.next() {
             Some(SqlStorageValue::Blob(bytes)) => Ok(bytes),

@@ -1,7 +1,9 @@
 //! `VisitorObject`, one per customer of a site: what is remembered of them across visits and devices.
 //!
-//! One row, replaced in one synchronous turn. Dismissals are idempotent (by offer), and impressions come here only when
+//! One row for what they did and one for what the site's servers say of them, each replaced in one synchronous turn. Dismissals are idempotent (by offer), and impressions come here only when
 //! the ledger took them as new, so a repeated event is harmless.
+
+use std::collections::BTreeMap;
 
 use portico_engine::Seen;
 use portico_protocol::seal::Memory;
@@ -11,6 +13,14 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 use super::sql::{Database, number};
 use super::{Call, answer, finish};
 use crate::error::Failure;
+
+const SCHEMA: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS memory (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, memory TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS profile (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL, attributes TEXT NOT NULL)",
+];
+
+/// What the site's servers say of a customer: values by attribute.
+pub(crate) type Attributes = BTreeMap<String, serde_json::Value>;
 
 /// A page view: remembered, and all that is remembered comes back.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,7 +32,20 @@ pub(crate) struct See {
 impl Call for See {
     const BINDING: &'static str = "VISITOR";
     const PATH: &'static str = "/see";
-    type Answer = Memory;
+    type Answer = (Memory, Attributes);
+}
+
+/// Replaces the profile.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PutProfile {
+    pub(crate) attributes: Attributes,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for PutProfile {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/profile/put";
+    type Answer = ();
 }
 
 /// What the customer did with offers.
@@ -69,7 +92,8 @@ impl DurableObject for VisitorObject {
         let answered = match path.as_str() {
             See::PATH => {
                 let see = async |call: See| {
-                    self.change(call.now_ms, |memory, seen_ms| memory.see(call.topic.as_deref(), seen_ms, call.now_ms))
+                    let see = |memory: &mut Memory, seen_ms| memory.see(call.topic.as_deref(), seen_ms, call.now_ms);
+                    Ok((self.change(call.now_ms, see)?, self.profile()?))
                 };
                 answer(&mut request, see).await
             }
@@ -80,6 +104,7 @@ impl DurableObject for VisitorObject {
                 };
                 answer(&mut request, answered).await
             }
+            PutProfile::PATH => answer(&mut request, async |call: PutProfile| self.put_profile(&call)).await,
             _ => Err(Failure::Internal("no such operation")),
         };
         finish("VisitorObject", &path, answered)
@@ -91,9 +116,21 @@ impl DurableObject for VisitorObject {
 }
 
 impl VisitorObject {
+    fn profile(&self) -> Result<Attributes, Failure> {
+        let row = self.database.get(&self.state, &SCHEMA)?.first("SELECT attributes FROM profile", Vec::new())?;
+        row.map_or(Ok(Attributes::new()), |mut row| Ok(serde_json::from_str(&row.text()?)?))
+    }
+
+    fn put_profile(&self, call: &PutProfile) -> Result<(), Failure> {
+        let values = vec![number(call.now_ms), serde_json::to_string(&call.attributes)?.into()];
+        self.database.get(&self.state, &SCHEMA)?.run(
+            "INSERT INTO profile VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, attributes = excluded.attributes",
+            values,
+        )
+    }
+
     fn change(&self, now_ms: u64, change: impl FnOnce(&mut Memory, u64)) -> Result<Memory, Failure> {
-        let schema = "CREATE TABLE IF NOT EXISTS memory (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, memory TEXT NOT NULL)";
-        let sql = self.database.get(&self.state, &[schema])?;
+        let sql = self.database.get(&self.state, &SCHEMA)?;
         let (seen_ms, mut memory) = match sql.first("SELECT seen, memory FROM memory", Vec::new())? {
             Some(mut row) => (row.number()?, serde_json::from_str(&row.text()?)?),
             None => (0, Memory::default()),

@@ -21,8 +21,10 @@ use crate::crypto::{key_hash, random, verify};
 use crate::error::Failure;
 use crate::facts;
 use crate::http::{header, json, now_ms, own_origin, read};
-use crate::objects::visitor::{self, See};
+use crate::objects::visitor::{self, Attributes, See};
 use crate::objects::{call, ledger};
+use crate::recording::shard_of;
+use crate::routes::metrics::{Counted, count};
 use crate::snapshot::Snapshot;
 
 /// Least time between two decisions kept for the console's live page: a sample, so that the hot path writes nothing.
@@ -42,7 +44,7 @@ enum Visitor {
     /// Carries what is remembered of them in a token.
     Anonymous(VisitorRecord),
     /// Vouched for by the site's server.
-    Known(Customer, Memory),
+    Known(Customer, Memory, Attributes),
 }
 
 /// Everything that one decision needs and that its sample needs again.
@@ -87,6 +89,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     } else {
         (choose(&settings.policy, &snapshot.predictor, &question), None)
     };
+    let shard = shard_of(&snapshot, &prepared.sticky);
     let mut compared = compare(&snapshot, &question, &chosen).into_iter();
     let mut placements = Vec::with_capacity(asked.placements.len());
     for (placement, filled) in asked.placements.iter().zip(&chosen.placements) {
@@ -121,6 +124,8 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
                         features: chosen.features.clone(),
                         promised: offer.promised.clone(),
                         compared: compared.filter(|_| rank == 1),
+                        shard,
+                        among: OfferRecord::bits(&offer.among),
                         visitor: visitor.id(),
                         customer: visitor.customer().map(str::to_owned),
                         partner: caller.partner.clone(),
@@ -160,6 +165,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
         style: asked.html.then(|| portico_widget::STYLE.to_owned()),
         trace,
     };
+    count(&snapshot.site, Counted::Decisions, 1);
     let response = json(200, &answer)?;
     let customer = matches!(visitor, Visitor::Known(..));
     drop(asks);
@@ -213,7 +219,7 @@ impl Visitor {
 
     fn customer(&self) -> Option<&str> {
         match self {
-            Self::Known(customer, _) => Some(&customer.id),
+            Self::Known(customer, ..) => Some(&customer.id),
             Self::Unknown | Self::Anonymous(_) => None,
         }
     }
@@ -254,8 +260,8 @@ async fn identify(
     let topic = facts::topic(asked);
     if let Some(customer) = customer {
         let see = See { topic: topic.map(str::to_owned), now_ms };
-        let memory = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
-        return Ok(Visitor::Known(customer, memory));
+        let (memory, profile) = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
+        return Ok(Visitor::Known(customer, memory, profile));
     }
     // A visitor token that does not open is no reason to refuse: its bearer becomes a new visitor.
     let known = asked.visitor.as_deref().and_then(|token| {
@@ -309,8 +315,9 @@ fn prepare(
             facts::of_memory(&mut facts, &record.memory);
             (record.id.to_string(), record.memory.clone())
         }
-        Visitor::Known(customer, memory) => {
+        Visitor::Known(customer, memory, profile) => {
             facts::of_memory(&mut facts, memory);
+            facts.extend(Source::Profile, profile.clone());
             facts.extend(Source::Identity, customer.attributes.clone());
             (format!("customer {}", customer.id), memory.clone())
         }

@@ -13,15 +13,17 @@ use crate::access::{self, Caller};
 use crate::error::Failure;
 use crate::http::{header, json, now_ms, read};
 use crate::objects::call;
-use crate::objects::ledger::{self, Append, Entry, NewRow};
+use crate::objects::ledger::{Entry, NewRow, Taken};
 use crate::objects::visitor::{self, Answered};
+use crate::recording::record;
 use crate::routes::decide::seal_visitor;
-use crate::snapshot::{self, Snapshot};
+use crate::routes::metrics::{Counted, count};
+use crate::snapshot::Snapshot;
 
+/// Age that an event without a decision can have: it waited for so long on a device without a network.
+const OLDEST_NOTE_MS: u64 = 7 * 86_400_000;
 /// Bytes of an event's `props`, written as JSON.
 const PROPS_BYTES: usize = 2048;
-/// Shards of a site's ledger.
-pub(crate) const SHARDS: u16 = 1;
 
 pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let bearer = access::bearer(&request);
@@ -34,10 +36,11 @@ pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -
         return Err(Failure::invalid(ProblemKind::Malformed, "Send the events in smaller batches.", vec![error]));
     }
     let now_ms = now_ms();
+    let clock = Clock { now_ms, ahead_ms: asked.sent.map_or(0, |sent| difference(sent, now_ms)) };
     let mut answer = EventsResponse::default();
     let mut rows = Vec::with_capacity(asked.events.len());
     for (index, event) in (0_u32..).zip(asked.events) {
-        match judge(&caller, event, now_ms) {
+        match judge(&caller, event, clock) {
             Ok(row) => rows.push(row),
             Err(reason) => answer.rejected.push(Rejection { index, reason }),
         }
@@ -45,25 +48,12 @@ pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -
     if !rows.is_empty() {
         let answers = answers(&caller.snapshot, &rows);
         let stored = record(env, context, &caller.snapshot, rows).await?;
-        answer.accepted = stored.iter().filter(|new| **new).count() as u32;
+        answer.accepted = stored.iter().filter(|taken| **taken == Taken::New).count() as u32;
         answer.duplicate = stored.len() as u32 - answer.accepted;
         answer.visitor = remember(env, &caller.snapshot, asked.visitor.as_deref(), &answers, &stored, now_ms).await?;
     }
+    count(&caller.snapshot.site, Counted::Rejected, answer.rejected.len());
     json(202, &answer)
-}
-
-/// Writes rows to the ledger and sees to it that this isolate soon decides with them.
-pub(crate) async fn record(
-    env: &Env,
-    context: &Context,
-    snapshot: &Snapshot,
-    rows: Vec<NewRow>,
-) -> Result<Vec<bool>, Failure> {
-    let shard = SHARDS - 1;
-    let append = Append { site: snapshot.site.clone(), shard, rows };
-    let stored = call(env, &ledger::name(&snapshot.site, shard), &append).await?;
-    snapshot::follow_events(env, context, &snapshot.site);
-    Ok(stored)
 }
 
 /// Opens an offer's token, which begins with its site.
@@ -72,8 +62,28 @@ pub(crate) fn open(snapshot: &Snapshot, token: &str, now_ms: u64) -> Result<Offe
     snapshot.settings.keyring.open(Purpose::Offer, &snapshot.site, sealed, now_ms)
 }
 
+/// The sender's clock beside ours.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    now_ms: u64,
+    /// By how much the sender's is ahead.
+    ahead_ms: i64,
+}
+
+impl Clock {
+    /// When something happened that the sender's clock dates: not in the future, and not before what it answers.
+    fn happened_ms(self, at_ms: Option<u64>, decided_ms: Option<u64>) -> u64 {
+        let corrected = at_ms.map_or(self.now_ms, |at_ms| at_ms.saturating_add_signed(self.ahead_ms.saturating_neg()));
+        corrected.max(decided_ms.unwrap_or(self.now_ms.saturating_sub(OLDEST_NOTE_MS))).min(self.now_ms)
+    }
+}
+
+fn difference(left: u64, right: u64) -> i64 {
+    i64::try_from(i128::from(left) - i128::from(right)).unwrap_or(0)
+}
+
 /// The row of an event, or the reason why it is refused.
-fn judge(caller: &Caller, event: serde_json::Value, now_ms: u64) -> Result<NewRow, String> {
+fn judge(caller: &Caller, event: serde_json::Value, clock: Clock) -> Result<NewRow, String> {
     let event: Event = serde_json::from_value(event).map_err(|error| error.to_string())?;
     if !(8..=64).contains(&event.id.len()) || !event.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     {
@@ -100,20 +110,23 @@ fn judge(caller: &Caller, event: serde_json::Value, now_ms: u64) -> Result<NewRo
             })?)
         }
         EventKind::Page => {
-            return Ok(NewRow { id: event.id, entry: Entry::Note { name: "page".to_owned(), props } });
+            let entry = Entry::Note { name: "page".to_owned(), props };
+            return Ok(NewRow { id: event.id, entry, happened_ms: clock.happened_ms(event.at, None) });
         }
         EventKind::Track => {
             let name = event.name.ok_or("name is missing")?;
-            return Ok(NewRow { id: event.id, entry: Entry::Note { name: format!("track {name}"), props } });
+            let entry = Entry::Note { name: format!("track {name}"), props };
+            return Ok(NewRow { id: event.id, entry, happened_ms: clock.happened_ms(event.at, None) });
         }
     };
     let token = event.token.as_deref().ok_or("token is missing")?;
-    let record = open(&caller.snapshot, token, now_ms).map_err(|error| error.to_string())?;
+    let record = open(&caller.snapshot, token, clock.now_ms).map_err(|error| error.to_string())?;
     // A publisher's page reports for its own showings only.
     if !caller.trusted && caller.partner.is_some() && record.partner != caller.partner {
         return Err("the token was given to another publisher".to_owned());
     }
-    Ok(NewRow { id: event.id, entry: Entry::Answer { record: Box::new(record), step } })
+    let happened_ms = clock.happened_ms(event.at, Some(record.decided_ms));
+    Ok(NewRow { id: event.id, entry: Entry::Answer { record: Box::new(record), step, value: None }, happened_ms })
 }
 
 /// What is worth remembering of a batch: by row, whose offer was put away or seen. Impressions only where the site has
@@ -121,8 +134,8 @@ fn judge(caller: &Caller, event: serde_json::Value, now_ms: u64) -> Result<NewRo
 fn answers(snapshot: &Snapshot, rows: &[NewRow]) -> Vec<Option<(OfferRecord, Step)>> {
     let counts_contacts = !snapshot.settings.config.decisions.contact.is_empty();
     let worth_it = |row: &NewRow| match &row.entry {
-        Entry::Answer { record, step: step @ Step::Dismissal } => Some((OfferRecord::clone(record), *step)),
-        Entry::Answer { record, step: step @ Step::Impression } if counts_contacts => {
+        Entry::Answer { record, step: step @ Step::Dismissal, .. } => Some((OfferRecord::clone(record), *step)),
+        Entry::Answer { record, step: step @ Step::Impression, .. } if counts_contacts => {
             Some((OfferRecord::clone(record), *step))
         }
         _ => None,
@@ -137,7 +150,7 @@ async fn remember(
     snapshot: &Snapshot,
     visitor: Option<&str>,
     answers: &[Option<(OfferRecord, Step)>],
-    stored: &[bool],
+    stored: &[Taken],
     now_ms: u64,
 ) -> Result<Option<String>, Failure> {
     let anonymous = visitor.and_then(|token| {
@@ -145,7 +158,8 @@ async fn remember(
     });
     let mut by_customer: BTreeMap<Option<&str>, Answered> = BTreeMap::new();
     for (answer, new) in answers.iter().zip(stored) {
-        let Some((record, step)) = answer.as_ref().filter(|(_, step)| *new || *step == Step::Dismissal) else {
+        let new = *new == Taken::New;
+        let Some((record, step)) = answer.as_ref().filter(|(_, step)| new || *step == Step::Dismissal) else {
             continue;
         };
         let theirs = anonymous.as_ref().is_some_and(|visitor| record.visitor == Some(visitor.id));
@@ -172,4 +186,27 @@ async fn remember(
         }
     }
     Ok(renewed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_corrected_and_bounded() {
+        let check = |ahead_ms: i64, at_ms, decided_ms, expect| {
+            let clock = Clock { now_ms: 1_000_000_000, ahead_ms };
+            assert_eq!(clock.happened_ms(at_ms, decided_ms), expect, "{ahead_ms} {at_ms:?} {decided_ms:?}");
+        };
+        check(0, Some(999_999_000), Some(999_990_000), 999_999_000);
+        check(0, None, Some(999_990_000), 1_000_000_000);
+        // An hour ahead, five seconds ago.
+        check(3_600_000, Some(1_003_595_000), Some(999_990_000), 999_995_000);
+        check(-3_600_000, Some(996_395_000), Some(999_990_000), 999_995_000);
+        // Without a word on the sender's clock: never in the future, never before the decision.
+        check(0, Some(u64::MAX), Some(999_990_000), 1_000_000_000);
+        check(0, Some(0), Some(999_990_000), 999_990_000);
+        check(i64::MIN, Some(u64::MAX), None, 1_000_000_000);
+        check(i64::MAX, Some(0), None, 1_000_000_000 - OLDEST_NOTE_MS);
+    }
 }

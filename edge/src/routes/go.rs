@@ -9,7 +9,8 @@ use crate::access::is_site_id;
 use crate::error::Failure;
 use crate::http::now_ms;
 use crate::objects::ledger::{Entry, NewRow};
-use crate::routes::events::{open, record};
+use crate::recording::record;
+use crate::routes::events::open;
 use crate::snapshot;
 
 pub(crate) async fn go(_: &Request, env: &Env, context: &Context, token: &str) -> Result<Response, Failure> {
@@ -39,7 +40,8 @@ pub(crate) async fn go(_: &Request, env: &Env, context: &Context, token: &str) -
             decided.decision,
             portico_engine::keyed_hash(&[0; 16], &[decided.offer.as_bytes()])
         );
-        let row = NewRow { id, entry: Entry::Answer { record: Box::new(decided), step: Step::Stage(0) } };
+        let entry = Entry::Answer { record: Box::new(decided), step: Step::Stage(0), value: None };
+        let row = NewRow { id, entry, happened_ms: now_ms() };
         if let Err(failure) = record(env, context, &snapshot, vec![row]).await {
             // A person who clicked is led on whatever happens to us.
             worker::console_error!("click: {failure}");

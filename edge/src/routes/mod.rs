@@ -2,8 +2,12 @@
 
 pub(crate) mod assets;
 pub(crate) mod console;
+pub(crate) mod customers;
 pub(crate) mod decide;
 pub(crate) mod events;
+pub(crate) mod export;
 pub(crate) mod go;
+pub(crate) mod metrics;
+pub(crate) mod outcomes;
 pub(crate) mod report;
 pub(crate) mod site;

@@ -32,8 +32,10 @@ fn the_three_forms_of_one_row() {
         features: vec![1, 0xabcd_ef01],
     })
     .unwrap()];
-    let bandit = OpenBandit::new(&log);
-    let csv: Vec<String> = core::iter::once(bandit.header()).chain(bandit.rows()).collect();
+    let bandit = OpenBandit::of_log(&log);
+    let csv: Vec<String> = core::iter::once(bandit.header())
+        .chain(log.iter().enumerate().filter_map(|(number, row)| bandit.row(number, row)))
+        .collect();
     let items: Vec<String> = bandit.items().collect();
     insta::assert_snapshot!(format!(
         "NDJSON\n{}\n\ndsjson\n{}\n\nOpen Bandit\n{}\n\nOpen Bandit items\n{}",
@@ -90,7 +92,7 @@ proptest! {
 
     #[test]
     fn csv_gives_back_every_field(rows in prop::collection::vec(any_row(), 1..6)) {
-        let bandit = OpenBandit::new(&rows);
+        let bandit = OpenBandit::of_log(&rows);
         let text: String = bandit.items().map(|line| line + "\n").collect();
         let items = read_csv(&text);
         prop_assert!(items.iter().all(|record| record.len() == 4));
@@ -99,7 +101,7 @@ proptest! {
                 prop_assert_eq!(&items[bandit.item(offer).unwrap() + 1][3], offer);
             }
         }
-        let text: String = core::iter::once(bandit.header()).chain(bandit.rows()).map(|line| line + "\n").collect();
+        let text: String = core::iter::once(bandit.header()).chain(rows.iter().enumerate().filter_map(|(number, row)| bandit.row(number, row))).map(|line| line + "\n").collect();
         let records = read_csv(&text);
         prop_assert_eq!(records.len(), rows.len() + 1);
         for (record, row) in records[1..].iter().zip(&rows) {

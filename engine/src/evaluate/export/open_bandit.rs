@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use super::calendar::utc;
 use crate::evaluate::log::Logged;
 
-/// A log as the two files that the Open Bandit Pipeline reads: `<campaign>.csv` ([`header`](Self::header), then
-/// [`rows`](Self::rows)) and [`item_context.csv`](Self::items).
+/// The two files that the Open Bandit Pipeline reads: `<campaign>.csv` ([`header`](Self::header), then a
+/// [`row`](Self::row) for each decision) and [`item_context.csv`](Self::items).
 ///
 /// | column | content |
 /// |---|---|
@@ -21,21 +21,25 @@ use crate::evaluate::log::Logged;
 ///
 /// The form cannot say which offers were eligible: whoever evaluates must give ineligible offers the probability 0.
 #[derive(Clone, Debug)]
-pub struct OpenBandit<'a> {
-    log: &'a [Logged],
-    items: BTreeMap<&'a str, usize>,
+pub struct OpenBandit {
+    items: BTreeMap<String, usize>,
     features: usize,
 }
 
-impl<'a> OpenBandit<'a> {
-    /// Numbers the offers of a log.
+impl OpenBandit {
+    /// For rows about these offers, with columns for so many features; a row's features beyond them are left out.
     #[must_use]
-    pub fn new(log: &'a [Logged]) -> Self {
-        let mut items: BTreeMap<&str, usize> =
-            log.iter().flat_map(|logged| &logged.row().eligible).map(|offer| (offer.as_str(), 0)).collect();
+    pub fn new<'a>(offers: impl IntoIterator<Item = &'a str>, features: usize) -> Self {
+        let mut items: BTreeMap<String, usize> = offers.into_iter().map(|offer| (offer.to_owned(), 0)).collect();
         items.values_mut().enumerate().for_each(|(number, item)| *item = number);
-        let features = log.iter().map(|logged| logged.row().features.len()).max().unwrap_or(0);
-        Self { log, items, features }
+        Self { items, features }
+    }
+
+    /// For a log as it is.
+    #[must_use]
+    pub fn of_log(log: &[Logged]) -> Self {
+        let offers = log.iter().flat_map(|logged| logged.row().eligible.iter().map(String::as_str));
+        Self::new(offers, log.iter().map(|logged| logged.row().features.len()).max().unwrap_or(0))
     }
 
     /// The number of an offer.
@@ -54,20 +58,19 @@ impl<'a> OpenBandit<'a> {
         line
     }
 
-    /// One line for each decision, without line feeds.
-    pub fn rows(&self) -> impl Iterator<Item = String> + '_ {
-        self.log.iter().enumerate().map(|(number, logged)| {
-            let row = logged.row();
-            let item = self.item(&row.chosen).unwrap_or_default();
-            let mut line = format!("{number},{},{item},1,{},{}", utc(row.at_ms), row.reward, row.propensity);
-            for at in 0..self.features {
-                line.push(',');
-                if let Some(feature) = row.features.get(at) {
-                    let _ = write!(line, "f{feature:08x}");
-                }
+    /// A decision's line under its number, without the line feed; none for an offer that has no number.
+    #[must_use]
+    pub fn row(&self, number: usize, logged: &Logged) -> Option<String> {
+        let row = logged.row();
+        let item = self.item(&row.chosen)?;
+        let mut line = format!("{number},{},{item},1,{},{}", utc(row.at_ms), row.reward, row.propensity);
+        for at in 0..self.features {
+            line.push(',');
+            if let Some(feature) = row.features.get(at) {
+                let _ = write!(line, "f{feature:08x}");
             }
-            line
-        })
+        }
+        Some(line)
     }
 
     /// The lines of `item_context.csv`: `item_feature_0`, which the pipeline wants to be a number, is the offer's number

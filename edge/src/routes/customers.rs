@@ -1,0 +1,137 @@
+//! `PUT /v1/customers/{id}` and `POST /v1/customers:batch`: what the site's servers know of their customers.
+
+use futures_util::future::join_all;
+use portico_engine::Source;
+use portico_protocol::check::{self, escape};
+use portico_protocol::customers::{CustomerLine, CustomerProfile, Imported, ImportedLine};
+use portico_protocol::limits::{CUSTOMER_ATTRIBUTES, CUSTOMER_BYTES, CUSTOMERS_BYTES, CUSTOMERS_PER_BATCH, NAME_BYTES};
+use portico_protocol::problem::{FieldError, ProblemKind};
+use worker::{Context, Env, Headers, Request, Response, ResponseBuilder};
+
+use crate::access;
+use crate::error::Failure;
+use crate::http::{body, empty, now_ms, read};
+use crate::objects::call;
+use crate::objects::visitor::{self, Attributes, PutProfile};
+use crate::snapshot::{self, Snapshot};
+
+/// Customers whose objects are written at the same time.
+const AT_ONCE: usize = 32;
+
+/// `PUT /v1/customers/{id}`.
+pub(crate) async fn put(mut request: Request, env: &Env, context: &Context, id: &str) -> Result<Response, Failure> {
+    let site = access::server_side(env, &request).await?;
+    let snapshot = snapshot::get(env, context, &site).await?;
+    let id = percent_decoded(id);
+    let profile: CustomerProfile = read(&mut request, CUSTOMER_BYTES).await?;
+    let mut errors = check(&snapshot, &profile.attributes);
+    errors.extend(check_id(&id, ""));
+    if !errors.is_empty() {
+        return Err(Failure::invalid(ProblemKind::Malformed, "Nothing was stored.", errors));
+    }
+    store(env, &snapshot, &id, profile.attributes).await?;
+    Ok(empty(204))
+}
+
+/// `POST /v1/customers:batch`.
+pub(crate) async fn import(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
+    let site = access::server_side(env, &request).await?;
+    let snapshot = snapshot::get(env, context, &site).await?;
+    let bytes = body(&mut request, CUSTOMERS_BYTES).await?;
+    let numbered = (1..).zip(bytes.split(|byte| *byte == b'\n'));
+    let lines: Vec<(u64, &[u8])> = numbered.filter(|(_, line)| !line.trim_ascii().is_empty()).collect();
+    if lines.len() > CUSTOMERS_PER_BATCH {
+        let detail = format!("{} lines; at most {CUSTOMERS_PER_BATCH} go in one import", lines.len());
+        let error = FieldError { pointer: String::new(), detail };
+        return Err(Failure::invalid(ProblemKind::TooLarge, "Send the customers in smaller parts.", vec![error]));
+    }
+    let mut answer = Vec::new();
+    // An object takes what is sent to it in the order of sending, so of two lines about one customer the later one counts.
+    for some in lines.chunks(AT_ONCE) {
+        for line in join_all(some.iter().map(|(number, line)| import_line(env, &snapshot, *number, line))).await {
+            serde_json::to_writer(&mut answer, &line)?;
+            answer.push(b'\n');
+        }
+    }
+    let headers = Headers::new();
+    headers.set("Content-Type", "application/x-ndjson")?;
+    headers.set("Cache-Control", "no-store")?;
+    Ok(ResponseBuilder::new().with_headers(headers).fixed(answer))
+}
+
+async fn import_line(env: &Env, snapshot: &Snapshot, line: u64, bytes: &[u8]) -> ImportedLine {
+    let refused = |errors| ImportedLine { line, status: Imported::Refused, errors };
+    if bytes.len() > CUSTOMER_BYTES {
+        let detail = format!("larger than {CUSTOMER_BYTES} bytes");
+        return refused(vec![FieldError { pointer: String::new(), detail }]);
+    }
+    let customer: CustomerLine = match check::read(bytes) {
+        Ok(customer) => customer,
+        Err(error) => return refused(vec![error]),
+    };
+    let mut errors = check(snapshot, &customer.attributes);
+    errors.extend(check_id(&customer.id, "/id"));
+    if !errors.is_empty() {
+        return refused(errors);
+    }
+    match store(env, snapshot, &customer.id, customer.attributes).await {
+        Ok(()) => ImportedLine { line, status: Imported::Stored, errors: Vec::new() },
+        Err(failure) => {
+            worker::console_error!("import of a customer: {failure}");
+            ImportedLine { line, status: Imported::Failed, errors: Vec::new() }
+        }
+    }
+}
+
+async fn store(env: &Env, snapshot: &Snapshot, id: &str, attributes: Attributes) -> Result<(), Failure> {
+    call(env, &visitor::name(&snapshot.site, id), &PutProfile { attributes, now_ms: now_ms() }).await
+}
+
+/// What is wrong with attributes, each with its place.
+fn check(snapshot: &Snapshot, attributes: &Attributes) -> Vec<FieldError> {
+    if attributes.len() > CUSTOMER_ATTRIBUTES {
+        let detail = format!("{} attributes; at most {CUSTOMER_ATTRIBUTES}", attributes.len());
+        return vec![FieldError { pointer: "/attributes".into(), detail }];
+    }
+    let policy = &snapshot.settings.policy;
+    let wrong = attributes.iter().filter_map(|(name, value)| {
+        let error = policy.check_fact(Source::Profile, name, value).err()?;
+        Some(FieldError { pointer: format!("/attributes/{:.128}", escape(name)), detail: error.to_string() })
+    });
+    wrong.collect()
+}
+
+fn check_id(id: &str, pointer: &str) -> Option<FieldError> {
+    let fits = (1..=NAME_BYTES).contains(&id.len()) && !id.chars().any(char::is_control);
+    let detail = || format!("a customer's id has 1 to {NAME_BYTES} bytes and no control characters");
+    (!fits).then(|| FieldError { pointer: pointer.into(), detail: detail() })
+}
+
+/// A part of a path as its sender meant it.
+fn percent_decoded(part: &str) -> String {
+    // A form's reader turns `+` into a space, which a path does not mean by it.
+    let as_form = format!("x={}", part.replace('+', "%2B").replace('&', "%26"));
+    url::form_urlencoded::parse(as_form.as_bytes()).map(|(_, value)| value.into_owned()).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_read_as_it_was_meant() {
+        for (part, expect) in
+            [("peter", "peter"), ("a%2Fb", "a/b"), ("a+b&c=d", "a+b&c=d"), ("%E7%8E%8B", "王"), ("", "")]
+        {
+            assert_eq!(percent_decoded(part), expect);
+        }
+    }
+
+    #[test]
+    fn ids_are_bounded() {
+        assert!(
+            check_id("a\nb", "").is_some() && check_id("", "").is_some() && check_id(&"x".repeat(129), "").is_some()
+        );
+        assert_eq!(check_id("王小明/7", ""), None);
+    }
+}

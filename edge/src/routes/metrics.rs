@@ -1,0 +1,165 @@
+//! `GET /metrics`: a site's figures in Prometheus' text format (version 0.0.4), for whoever holds its secret key.
+//!
+//! What objects own is read from them, so it is the same whichever isolate answers. What isolates do is counted by each for
+//! itself and labelled with its name: Prometheus' `sum by` adds them up as far as they have been scraped.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+
+use worker::{Context, Env, Headers, Request, Response, ResponseBuilder};
+
+use crate::access;
+use crate::crypto::random;
+use crate::error::Failure;
+use crate::http::now_ms;
+use crate::objects::call;
+use crate::objects::learner::GetFigures;
+use crate::objects::ledger::{Measure, Measured};
+use crate::recording::all_shards;
+use crate::snapshot;
+
+/// Time after which an answer that is not in the model is worth an alarm: five times what is promised.
+const ALARM_MS: u64 = 10_000;
+
+/// What an isolate counts for each site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Counted {
+    Decisions,
+    Accepted,
+    Duplicate,
+    Rejected,
+    Busy,
+}
+
+thread_local! {
+    static COUNTS: RefCell<BTreeMap<String, BTreeMap<Counted, u64>>> = RefCell::default();
+    static ISOLATE: OnceCell<String> = const { OnceCell::new() };
+}
+
+/// Counts for a site.
+pub(crate) fn count(site: &str, what: Counted, by: usize) {
+    COUNTS.with_borrow_mut(|sites| {
+        // Most often the site is known, and its name need not be copied.
+        match sites.get_mut(site) {
+            Some(counts) => *counts.entry(what).or_default() += by as u64,
+            None => {
+                sites.insert(site.to_owned(), BTreeMap::from([(what, by as u64)]));
+            }
+        }
+    });
+}
+
+pub(crate) async fn metrics(request: &Request, env: &Env, context: &Context) -> Result<Response, Failure> {
+    let site = access::server_side(env, request).await?;
+    let snapshot = snapshot::get(env, context, &site).await?;
+    let figures = call(env, &site, &GetFigures { site: site.clone() }).await?;
+    let now_ms = now_ms();
+    let mut shards: Vec<(u16, Measured, u64)> = Vec::new();
+    for (shard, name) in all_shards(&snapshot) {
+        let folded = figures.cursors.get(&shard).copied().unwrap_or(0);
+        let measured = call(env, &name, &Measure { folded }).await?;
+        shards.push((shard, measured, folded));
+    }
+    let age = |measured: &Measured| measured.waiting_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
+    let alarm = shards.iter().any(|(_, measured, _)| age(measured) > ALARM_MS);
+
+    let mut page = Page::default();
+    page.family("portico_events_recorded_total", "counter", "Rows ever recorded");
+    for (shard, measured, _) in &shards {
+        page.value(&[("shard", shard)], measured.recorded);
+    }
+    page.family("portico_events_kept", "gauge", "Rows that are kept as rows");
+    for (shard, measured, _) in &shards {
+        page.value(&[("shard", shard)], measured.kept);
+    }
+    page.family("portico_events_waiting", "gauge", "Rows that are recorded and not yet in the model");
+    for (shard, measured, folded) in &shards {
+        page.value(&[("shard", shard)], measured.recorded.saturating_sub(*folded));
+    }
+    page.family("portico_events_waiting_seconds", "gauge", "Age of the oldest row that is not yet in the model");
+    for (shard, measured, _) in &shards {
+        page.value(&[("shard", shard)], seconds(age(measured)));
+    }
+    page.family("portico_lag_alarm", "gauge", "1 while a row has been waiting for more than 10 seconds");
+    page.value(&[], u8::from(alarm));
+    page.family("portico_events_folded_total", "counter", "Rows that are in the model");
+    page.value(&[], figures.folded);
+    page.family("portico_fold_lag_seconds", "gauge", "From record to model, over the last 200 batches");
+    for (quantile, ms) in [("0.5", figures.lag.p50_ms), ("0.95", figures.lag.p95_ms)] {
+        page.value(&[("quantile", &quantile)], seconds(ms));
+    }
+    page.family("portico_model_version", "gauge", "Newest model of the learner");
+    page.value(&[], figures.model);
+    page.family("portico_model_served_version", "gauge", "Model that this isolate decides with");
+    let isolate = ISOLATE.with(|isolate| -> Result<String, Failure> {
+        if isolate.get().is_none() {
+            let name = data_encoding::HEXLOWER.encode(&random::<4>()?);
+            return Ok(isolate.get_or_init(|| name).clone());
+        }
+        Ok(isolate.get().cloned().unwrap_or_default())
+    })?;
+    page.value(&[("isolate", &isolate)], snapshot.model_version);
+    page.family("portico_config_version", "gauge", "Published configuration");
+    page.value(&[], snapshot.version);
+    let counts = COUNTS.with_borrow(|sites| sites.get(&site).cloned().unwrap_or_default());
+    let counted = |what| counts.get(&what).copied().unwrap_or(0);
+    page.family("portico_decisions_total", "counter", "Decisions answered");
+    page.value(&[("isolate", &isolate)], counted(Counted::Decisions));
+    page.family("portico_events_total", "counter", "Events and outcomes received, by what became of them");
+    for (result, what) in
+        [("accepted", Counted::Accepted), ("duplicate", Counted::Duplicate), ("rejected", Counted::Rejected)]
+    {
+        page.value(&[("isolate", &isolate), ("result", &result)], counted(what));
+    }
+    page.family("portico_busy_total", "counter", "Batches turned away because a shard could not record them");
+    page.value(&[("isolate", &isolate)], counted(Counted::Busy));
+
+    let headers = Headers::new();
+    headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")?;
+    headers.set("Cache-Control", "no-store")?;
+    Ok(ResponseBuilder::new().with_headers(headers).fixed(page.text.into_bytes()))
+}
+
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// The page as it grows.
+#[derive(Default)]
+struct Page {
+    text: String,
+    name: &'static str,
+}
+
+impl Page {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.name = name;
+        let _ = write!(self.text, "# HELP {name} {help}.\n# TYPE {name} {kind}\n");
+    }
+
+    /// Labels hold numbers and words of our own, nothing that needs escaping.
+    fn value(&mut self, labels: &[(&str, &dyn Display)], value: impl Display) {
+        let _ = write!(self.text, "{}", self.name);
+        for (at, (name, label)) in labels.iter().enumerate() {
+            let _ = write!(self.text, "{}{name}=\"{label}\"", if at == 0 { '{' } else { ',' });
+        }
+        let _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_in_the_text_format() {
+        let mut page = Page::default();
+        page.family("portico_x_total", "counter", "Things");
+        page.value(&[], 3);
+        page.value(&[("shard", &0), ("result", &"a")], 0.25);
+        let expect = "# HELP portico_x_total Things.\n# TYPE portico_x_total counter\nportico_x_total 3\n\
+                      portico_x_total{shard=\"0\",result=\"a\"} 0.25\n";
+        assert_eq!(page.text, expect);
+    }
+}
