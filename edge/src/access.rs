@@ -113,6 +113,22 @@ pub(crate) fn bearer(request: &Request) -> Option<String> {
     header(request, "Authorization")?.strip_prefix("Bearer ").map(|token| token.trim().to_owned())
 }
 
+/// The secret key of a request with Basic authentication, where it is the user's name.
+pub(crate) async fn basic(env: &Env, request: &Request) -> Result<String, Failure> {
+    let credentials = header(request, "Authorization").and_then(|value| {
+        let encoded = value.strip_prefix("Basic ")?.trim();
+        String::from_utf8(data_encoding::BASE64.decode(encoded.as_bytes()).ok()?).ok()
+    });
+    let user = credentials.as_deref().and_then(|credentials| credentials.split(':').next());
+    match user {
+        Some(secret) => secret_site(env, secret).await,
+        None => Err(Failure::refused(
+            ProblemKind::UnknownKey,
+            "Send the secret key as the user's name of Basic authentication.",
+        )),
+    }
+}
+
 /// Ids of sites stand in object names and cookies.
 pub(crate) fn is_site_id(id: &str) -> bool {
     (1..=64).contains(&id.len())

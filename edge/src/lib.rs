@@ -48,6 +48,7 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Post, ["v1", "events"]) => routes::events::events(request, env, context).await,
         (Method::Put, ["v1", "customers", id]) => routes::customers::put(request, env, context, id).await,
         (Method::Post, ["v1", "customers:batch"]) => routes::customers::import(request, env, context).await,
+        (Method::Post, ["segment", "v1", call]) => routes::segment::segment(request, env, context, call).await,
         (Method::Post, ["v1", "outcomes"]) => routes::outcomes::outcomes(request, env, context).await,
         (Method::Get, ["v1", "go", token]) => routes::go::go(&request, env, context, token).await,
         (Method::Put, ["v1", "sites", id]) => routes::site::create(request, env, id).await,
@@ -71,6 +72,7 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
             | ["v1", "customers", _]
             | ["v1", "sites", _],
         )
+        | (_, ["segment", "v1", _])
         | (_, ["v1", "site", "draft" | "publish" | "rollback" | "shadow"])
         | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live" | "model"]) => Err(Failure::refused(
             ProblemKind::Method,

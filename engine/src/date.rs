@@ -23,6 +23,12 @@ pub(crate) enum Precision {
     Instant,
 }
 
+/// Milliseconds since 1970 of an ISO 8601 date or date-time (UTC without an offset), or of a number that is them already.
+#[must_use]
+pub fn moment_ms(json: &serde_json::Value) -> Option<i64> {
+    Moment::from_json(json).map(|moment| moment.ms)
+}
+
 impl Moment {
     /// Reads `2026-11-22`, `2026-11-22T09:30`, `2026-11-22T09:30:15.250+01:00` (UTC without an offset), or milliseconds
     /// since 1970.

@@ -28,6 +28,7 @@ mod tally;
 mod trace;
 
 pub use config::Source;
+pub use date::moment_ms;
 pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, Seen, decide, decide_as, explain};
 pub use events::EventCounts;
 pub use facts::{Facts, Value};

@@ -18,4 +18,5 @@ pub mod outcomes;
 pub mod problem;
 pub mod report;
 pub mod seal;
+pub mod segment;
 pub mod site;

@@ -14,6 +14,10 @@ pub const CUSTOMER_BYTES: usize = 64 * 1024;
 pub const CUSTOMERS_PER_BATCH: usize = 5_000;
 /// Largest body of an import of customers, in bytes.
 pub const CUSTOMERS_BYTES: usize = 4 * 1024 * 1024;
+/// Largest body of Segment's tracking API, in bytes, as it travels and unpacked: its own limit for a batch.
+pub const SEGMENT_BYTES: usize = 500 * 1024;
+/// Messages in one batch of it: its largest batch holds about so many.
+pub const SEGMENT_MESSAGES: usize = 500;
 /// Outcomes in one batch: a server sends what a branch has signed in a day in a few requests.
 pub const OUTCOMES_PER_BATCH: usize = 500;
 /// Largest body of a batch of outcomes, in bytes: each carries a token of about 1 kB.

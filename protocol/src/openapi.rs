@@ -18,6 +18,7 @@ use crate::export::{DecisionLine, EventLine};
 use crate::outcomes::{Outcome, OutcomesRequest};
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
 use crate::report::{LiveReport, ModelReport};
+use crate::segment::{SegmentBatch, SegmentMessage, SegmentReceipt};
 use crate::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
 
 /// What an operation takes and gives.
@@ -86,7 +87,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 26] = [
+const OPERATIONS: [Operation; 33] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -108,6 +109,34 @@ const OPERATIONS: [Operation; 26] = [
         .takes_lines("CustomerLine")
         .lists(&[], "ImportedLine")
         .with("secret"),
+    operation(HttpMethod::Post, "/segment/v1/identify", "Segment's tracking API: identify", 200)
+        .takes("SegmentMessage")
+        .gives("SegmentReceipt")
+        .with("segment"),
+    operation(HttpMethod::Post, "/segment/v1/track", "Segment's tracking API: track", 200)
+        .takes("SegmentMessage")
+        .gives("SegmentReceipt")
+        .with("segment"),
+    operation(HttpMethod::Post, "/segment/v1/page", "Segment's tracking API: page", 200)
+        .takes("SegmentMessage")
+        .gives("SegmentReceipt")
+        .with("segment"),
+    operation(HttpMethod::Post, "/segment/v1/screen", "Segment's tracking API: screen", 200)
+        .takes("SegmentMessage")
+        .gives("SegmentReceipt")
+        .with("segment"),
+    operation(HttpMethod::Post, "/segment/v1/group", "Segment's tracking API: group", 200)
+        .takes("SegmentMessage")
+        .gives("SegmentReceipt")
+        .with("segment"),
+    operation(HttpMethod::Post, "/segment/v1/alias", "Segment's tracking API: alias", 200)
+        .takes("SegmentMessage")
+        .gives("SegmentReceipt")
+        .with("segment"),
+    operation(HttpMethod::Post, "/segment/v1/batch", "Segment's tracking API: several messages", 200)
+        .takes("SegmentBatch")
+        .gives("SegmentReceipt")
+        .with("segment"),
     operation(HttpMethod::Get, "/v1/decisions", "Offers that were seen and what they led to, a line each", 200)
         .lists(&EXPORT_PARAMETERS, "DecisionLine")
         .with("secret"),
@@ -207,6 +236,7 @@ pub fn document() -> OpenApi {
     let mut components = ComponentsBuilder::new()
         .security_scheme("secret", bearer())
         .security_scheme("operator", bearer())
+        .security_scheme("segment", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Basic).build()))
         .security_scheme("session", session);
     components = schema::<DecideRequest>(components);
     components = schema::<DecideResponse>(components);
@@ -214,6 +244,9 @@ pub fn document() -> OpenApi {
     components = schema::<EventsResponse>(components);
     components = schema::<OutcomesRequest>(components);
     components = schema::<Outcome>(components);
+    components = schema::<SegmentMessage>(components);
+    components = schema::<SegmentBatch>(components);
+    components = schema::<SegmentReceipt>(components);
     components = schema::<CustomerProfile>(components);
     components = schema::<CustomerLine>(components);
     components = schema::<ImportedLine>(components);

@@ -41,6 +41,9 @@ pub struct SiteConfig {
     /// How answers are recorded.
     #[serde(default)]
     pub ledger: LedgerConfig,
+    /// What Segment's tracking calls mean here.
+    #[serde(default)]
+    pub segment: SegmentConfig,
     /// What each offer says and where it leads, by offer id.
     pub content: BTreeMap<String, OfferPresentation>,
 }
@@ -64,6 +67,28 @@ impl Default for LedgerConfig {
     fn default() -> Self {
         Self { shards: 1, attribution_days: ATTRIBUTION_DAYS, keep_days: 400 }
     }
+}
+
+/// What the calls of Segment's tracking API mean for this site.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct SegmentConfig {
+    /// Attributes by trait, where their names differ. Other traits go to the attribute of the same name, if there is one.
+    pub traits: BTreeMap<String, String>,
+    /// Tracked events that are outcomes of offers, by the event's name.
+    pub events: BTreeMap<String, SegmentOutcome>,
+}
+
+/// A tracked event that is an outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SegmentOutcome {
+    /// The stage that was reached.
+    pub stage: String,
+    /// The property that names the offer.
+    pub offer: String,
+    /// The property that says what it was worth.
+    #[serde(default)]
+    pub value: Option<String>,
 }
 
 /// A publisher.
@@ -187,6 +212,12 @@ impl SiteConfig {
         for (index, partner) in self.partners.iter().enumerate() {
             if !partner.key.starts_with("pk_") {
                 add(format!("/partners/{index}/key"), "a publishable key begins with pk_".into());
+            }
+        }
+        for (event, outcome) in &self.segment.events {
+            if !self.decisions.stages.iter().any(|stage| stage.id == outcome.stage) {
+                let detail = format!("there is no stage `{}`", outcome.stage);
+                add(format!("/segment/events/{}/stage", escape(event)), detail);
             }
         }
         let first = self.locales.first().map_or("", String::as_str);

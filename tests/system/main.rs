@@ -8,5 +8,6 @@ mod golden;
 mod learning;
 mod outcomes;
 mod pages;
+mod servers;
 mod shadow;
 mod sites;

@@ -35,10 +35,12 @@ impl Call for See {
     type Answer = (Memory, Attributes);
 }
 
-/// Replaces the profile.
+/// Replaces the profile, or the attributes that are named of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PutProfile {
     pub(crate) attributes: Attributes,
+    /// Whether attributes that are not named stay as they are.
+    pub(crate) keeps_others: bool,
     pub(crate) now_ms: u64,
 }
 
@@ -122,7 +124,9 @@ impl VisitorObject {
     }
 
     fn put_profile(&self, call: &PutProfile) -> Result<(), Failure> {
-        let values = vec![number(call.now_ms), serde_json::to_string(&call.attributes)?.into()];
+        let mut attributes = if call.keeps_others { self.profile()? } else { Attributes::new() };
+        attributes.extend(call.attributes.clone());
+        let values = vec![number(call.now_ms), serde_json::to_string(&attributes)?.into()];
         self.database.get(&self.state, &SCHEMA)?.run(
             "INSERT INTO profile VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, attributes = excluded.attributes",
             values,

@@ -84,7 +84,8 @@ async fn import_line(env: &Env, snapshot: &Snapshot, line: u64, bytes: &[u8]) ->
 }
 
 async fn store(env: &Env, snapshot: &Snapshot, id: &str, attributes: Attributes) -> Result<(), Failure> {
-    call(env, &visitor::name(&snapshot.site, id), &PutProfile { attributes, now_ms: now_ms() }).await
+    call(env, &visitor::name(&snapshot.site, id), &PutProfile { attributes, keeps_others: false, now_ms: now_ms() })
+        .await
 }
 
 /// What is wrong with attributes, each with its place.
@@ -101,7 +102,7 @@ fn check(snapshot: &Snapshot, attributes: &Attributes) -> Vec<FieldError> {
     wrong.collect()
 }
 
-fn check_id(id: &str, pointer: &str) -> Option<FieldError> {
+pub(crate) fn check_id(id: &str, pointer: &str) -> Option<FieldError> {
     let fits = (1..=NAME_BYTES).contains(&id.len()) && !id.chars().any(char::is_control);
     let detail = || format!("a customer's id has 1 to {NAME_BYTES} bytes and no control characters");
     (!fits).then(|| FieldError { pointer: pointer.into(), detail: detail() })

@@ -23,7 +23,7 @@ use crate::snapshot::Snapshot;
 /// Age that an event without a decision can have: it waited for so long on a device without a network.
 const OLDEST_NOTE_MS: u64 = 7 * 86_400_000;
 /// Bytes of an event's `props`, written as JSON.
-const PROPS_BYTES: usize = 2048;
+pub(crate) const PROPS_BYTES: usize = 2048;
 
 pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let bearer = access::bearer(&request);
@@ -36,7 +36,7 @@ pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -
         return Err(Failure::invalid(ProblemKind::Malformed, "Send the events in smaller batches.", vec![error]));
     }
     let now_ms = now_ms();
-    let clock = Clock { now_ms, ahead_ms: asked.sent.map_or(0, |sent| difference(sent, now_ms)) };
+    let clock = Clock::new(now_ms, asked.sent);
     let mut answer = EventsResponse::default();
     let mut rows = Vec::with_capacity(asked.events.len());
     for (index, event) in (0_u32..).zip(asked.events) {
@@ -64,15 +64,20 @@ pub(crate) fn open(snapshot: &Snapshot, token: &str, now_ms: u64) -> Result<Offe
 
 /// The sender's clock beside ours.
 #[derive(Clone, Copy, Debug)]
-struct Clock {
+pub(crate) struct Clock {
     now_ms: u64,
     /// By how much the sender's is ahead.
     ahead_ms: i64,
 }
 
 impl Clock {
+    /// Of a sender whose clock said `sent_ms` when it sent what has just arrived.
+    pub(crate) fn new(now_ms: u64, sent_ms: Option<u64>) -> Self {
+        Self { now_ms, ahead_ms: sent_ms.map_or(0, |sent_ms| difference(sent_ms, now_ms)) }
+    }
+
     /// When something happened that the sender's clock dates: not in the future, and not before what it answers.
-    fn happened_ms(self, at_ms: Option<u64>, decided_ms: Option<u64>) -> u64 {
+    pub(crate) fn happened_ms(self, at_ms: Option<u64>, decided_ms: Option<u64>) -> u64 {
         let corrected = at_ms.map_or(self.now_ms, |at_ms| at_ms.saturating_add_signed(self.ahead_ms.saturating_neg()));
         corrected.max(decided_ms.unwrap_or(self.now_ms.saturating_sub(OLDEST_NOTE_MS))).min(self.now_ms)
     }

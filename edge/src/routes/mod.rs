@@ -10,4 +10,5 @@ pub(crate) mod go;
 pub(crate) mod metrics;
 pub(crate) mod outcomes;
 pub(crate) mod report;
+pub(crate) mod segment;
 pub(crate) mod site;

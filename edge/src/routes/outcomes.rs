@@ -34,7 +34,11 @@ pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context)
     let mut answer = EventsResponse::default();
     let (mut rows, mut indices) = (Vec::new(), Vec::new());
     for (index, outcome) in (0_u32..).zip(asked.outcomes) {
-        match judge(env, &snapshot, outcome, now_ms).await? {
+        let judged = match serde_json::from_value(outcome) {
+            Ok(outcome) => judge(env, &snapshot, outcome, now_ms).await?,
+            Err(error) => Judged::Refused(error.to_string()),
+        };
+        match judged {
             Judged::Row(row) => {
                 rows.push(*row);
                 indices.push(index);
@@ -58,15 +62,18 @@ pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context)
     json(202, &answer)
 }
 
-enum Judged {
+/// What is to be done with an outcome.
+pub(crate) enum Judged {
     Row(Box<NewRow>),
+    /// It is on record already.
     Known,
     Refused(String),
 }
 
-async fn judge(env: &Env, snapshot: &Snapshot, outcome: serde_json::Value, now_ms: u64) -> Result<Judged, Failure> {
-    let (outcome, stage) = match check(snapshot, outcome) {
-        Ok(checked) => checked,
+/// Checks an outcome and finds the showing that it is about.
+pub(crate) async fn judge(env: &Env, snapshot: &Snapshot, outcome: Outcome, now_ms: u64) -> Result<Judged, Failure> {
+    let stage = match check(snapshot, &outcome) {
+        Ok(stage) => stage,
         Err(reason) => return Ok(Judged::Refused(reason)),
     };
     let at_ms = outcome.at.unwrap_or(now_ms).min(now_ms);
@@ -97,8 +104,7 @@ async fn judge(env: &Env, snapshot: &Snapshot, outcome: serde_json::Value, now_m
 }
 
 /// Bounds and names, before anything is looked up.
-fn check(snapshot: &Snapshot, outcome: serde_json::Value) -> Result<(Outcome, u8), String> {
-    let outcome: Outcome = serde_json::from_value(outcome).map_err(|error| error.to_string())?;
+fn check(snapshot: &Snapshot, outcome: &Outcome) -> Result<u8, String> {
     for (name, text) in
         [("id", Some(&outcome.id)), ("customer", outcome.customer.as_ref()), ("offer", outcome.offer.as_ref())]
     {
@@ -110,11 +116,10 @@ fn check(snapshot: &Snapshot, outcome: serde_json::Value) -> Result<(Outcome, u8
         return Err(format!("value is not between -{MOST_VALUE} and {MOST_VALUE}"));
     }
     let policy = &snapshot.settings.policy;
-    let stage = policy.stage(&outcome.stage).and_then(|index| u8::try_from(index).ok()).ok_or_else(|| {
+    policy.stage(&outcome.stage).and_then(|index| u8::try_from(index).ok()).ok_or_else(|| {
         let known: Vec<&str> = policy.stages().collect();
         format!("unknown stage `{:.128}`; the site's stages are {}", outcome.stage, known.join(", "))
-    })?;
-    Ok((outcome, stage))
+    })
 }
 
 /// The latest touch over all shards: a customer's showings lie where they were decided.

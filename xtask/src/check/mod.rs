@@ -88,6 +88,7 @@ fn system_environment<'a>(
         .env("CHROMIUM", &tests.browser.chromium)
         .env("CHROMEDRIVER", &tests.browser.chromedriver)
         .env("AXE", build.npm.axe())
+        .env("PORTICO_NODE_MODULES", build.npm.modules())
 }
 
 fn wasm_lints(run: &mut Run, build: &BuildTools, tests: &TestTools, places: &Places) {

@@ -28,6 +28,11 @@ impl NpmTools {
         &self.id
     }
 
+    /// The folder of all packages.
+    pub(crate) fn modules(&self) -> &Path {
+        &self.modules
+    }
+
     /// Binaryen's optimiser (a script that Node runs).
     pub(crate) fn wasm_opt(&self) -> PathBuf {
         self.modules.join("binaryen/bin/wasm-opt")
