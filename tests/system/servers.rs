@@ -24,7 +24,7 @@ async fn world() -> Result<World> {
     attributes.extend(stored.as_array().cloned().unwrap_or_default());
     for offer in config["decisions"]["offers"].as_array_mut().context("no offers")? {
         let rule = json!({ "attr": "loyalty", "op": "eq", "value": "gold" });
-        offer["eligible"] = if offer["id"] == "savings-plus" { rule } else { json!({ "not": rule }) };
+        offer["rule"] = if offer["id"] == "savings-plus" { rule } else { json!({ "not": rule }) };
     }
     config["segment"] = json!({
         "traits": { "tier": "loyalty" },
