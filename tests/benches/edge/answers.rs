@@ -12,7 +12,8 @@ use crate::site::{BATCH, Site};
 use crate::{Stand, say};
 
 const OFFERS: usize = 100;
-const POLL: Duration = Duration::from_millis(100);
+/// Between two looks at the live report, which is large.
+const POLL: Duration = Duration::from_millis(250);
 const LEARNER_DEADLINE: Duration = Duration::from_secs(600);
 
 pub(crate) async fn measure(stand: &mut Stand, figures: &mut Figures) -> Result<()> {

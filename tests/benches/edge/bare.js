@@ -1,5 +1,5 @@
-// The platform by itself: nothing is decided here. `/hello` answers, `/read/<name>` reads a value from an object's SQLite,
-// `/insert` writes what it is sent into a row, durable before it is answered.
+// The platform by itself: nothing is decided here. `/hello` answers, `/read/<name>` reads a value from an object's
+// SQLite, `/insert` writes what it is sent into a row, durable before it is answered.
 import { DurableObject } from "cloudflare:workers";
 
 export class Bare extends DurableObject {

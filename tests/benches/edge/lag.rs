@@ -1,7 +1,7 @@
 //! How long it takes from an answer to a decision that is another because of it, while visitors come.
 //!
-//! A probe is an offer that ends with its first click: it stands first until the model that counts the click decides. It is
-//! clicked, and asked for until it no longer comes.
+//! A probe is an offer that ends with its first click: it stands first until the model that counts the click decides. It
+//! is clicked, and asked for until it no longer comes.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{interval, sleep};
 
 use crate::figures::Figures;
-use crate::load::{CONNECTIONS, Connection};
+use crate::load::{CONNECTIONS, Connection, Prepared};
 use crate::site::{Site, probe_offer, shown};
 use crate::{Stand, say, visitors};
 
@@ -24,6 +24,8 @@ const PROBE_EVERY: Duration = Duration::from_millis(250);
 const ASK_EVERY: Duration = Duration::from_millis(20);
 /// Share of the visits a second, of those a closed loop reaches, that come while lags are measured.
 const LOAD: f64 = 0.5;
+/// Offers on a page, and so events of a visit.
+const PAGE_OFFERS: f64 = 6.0;
 /// A lag that is longer is an error.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -76,10 +78,7 @@ async fn measure_locally(stand: &Stand, figures: &mut Figures) -> Result<()> {
     site.settle().await
 }
 
-/// Offers on a page, and so events of a visit.
-const PAGE_OFFERS: f64 = 6.0;
-
-fn page(site: &Site) -> crate::load::Prepared {
+fn page(site: &Site) -> Prepared {
     site.page(None)
 }
 

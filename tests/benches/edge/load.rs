@@ -1,5 +1,5 @@
-//! A closed loop over HTTP/1.1: every connection sends its next request when the last one has been answered. Requests are
-//! made beforehand and answers are looked at only as far as it takes to know that they are right, because the loop
+//! A closed loop over HTTP/1.1: every connection sends its next request when the last one has been answered. Requests
+//! are made beforehand and answers are looked at only as far as it takes to know that they are right, because the loop
 //! shares its machine with what it measures.
 
 use std::sync::Arc;
@@ -117,16 +117,14 @@ impl Connection {
         Ok(body)
     }
 
-    /// workerd closes a connection on which nothing has come for five seconds. Where the disk keeps it waiting for so long,
-    /// it may do so before it reads what has come meanwhile; then the same request goes out on another connection.
+    /// workerd closes a connection on which nothing has come for five seconds. Where the disk keeps it waiting for so
+    /// long, it may do so before it reads what has come meanwhile; then the same request goes out on another connection.
     async fn exchange(&mut self, prepared: &Prepared) -> Result<(StatusCode, Bytes)> {
-        match self.exchange_here(prepared).await {
-            Err(error) if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => {
-                self.sender = Self::connect(self.port).await?;
-                Ok(self.exchange_here(prepared).await?)
-            }
-            ended => Ok(ended?),
+        if let Ok(answer) = self.exchange_here(prepared).await {
+            return Ok(answer);
         }
+        self.sender = Self::connect(self.port).await?;
+        Ok(self.exchange_here(prepared).await?)
     }
 
     async fn exchange_here(&mut self, prepared: &Prepared) -> hyper::Result<(StatusCode, Bytes)> {

@@ -49,8 +49,8 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Creates a site and publishes it. Each of its `probes` is an offer that comes first when asked for by its number, on a
-    /// channel of its own, until it has been clicked once.
+    /// Creates a site and publishes it. Each of its `probes` is an offer that comes first when asked for by its number, on
+    /// a channel of its own, until it has been clicked once.
     pub(crate) async fn publish(edge: &Edge, id: &str, offers: usize, probes: usize) -> Result<Self> {
         let origin = edge.origin();
         let site = Self {
@@ -212,7 +212,10 @@ impl Site {
         events: impl Iterator<Item = (&'a str, &'a OfferResponse)>,
         visitor: Option<&str>,
     ) -> Prepared {
-        let event = |(kind, offer): (&str, &OfferResponse)| json!({ "id": format!("{:032x}", self.number()), "type": kind, "token": offer.token });
+        let event = |(kind, offer): (&str, &OfferResponse)| {
+            let id = format!("{:032x}", self.number());
+            json!({ "id": id, "type": kind, "token": offer.token })
+        };
         let events: Vec<Value> = events.map(event).collect();
         // All of them are new and none is refused.
         let expect = format!(r#"{{"accepted":{},"duplicate":0,"rejected":[]"#, events.len());

@@ -52,7 +52,7 @@ pub(crate) fn run(places: &Places, arguments: &EdgeArguments) -> Result<()> {
     build::run(places, &tools, None)?;
     say(&format!(
         "  ...     edge: compiling, then running, {}",
-        if arguments.quick { "a minute" } else { "15 minutes" }
+        if arguments.quick { "two minutes" } else { "a quarter of an hour" }
     ));
     let mut bench = cargo(&places.root);
     bench.args(["bench", "--quiet", "--package", "portico-tests", "--bench", "edge"]);
@@ -145,7 +145,11 @@ fn rows(figures: &Figures<'_>) -> Result<Vec<Row>> {
 }
 
 fn tables(figures: &Figures<'_>, rows: &[Row]) -> Result<String> {
-    let mut text = "| 16 connections, medians over rounds | requests/s | p50 | p99 | workerd's processor time | requests/s ÷ | p99 ÷ |\n|---|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "| 16 connections, medians over rounds | requests/s | p50 | p99 | workerd's processor time | \
+                    requests/s ÷ | p99 ÷ |
+|---|---|---|---|---|---|---|
+"
+    .to_owned();
     for (name, words, beside) in LOOPS {
         let get = |part: &str| figures.get(&format!("{name}.{part}"));
         let ms = |part: &str| Ok::<_, anyhow::Error>(get(part)? / 1e3);
