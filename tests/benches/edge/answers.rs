@@ -75,17 +75,22 @@ async fn learn_anew(stand: &mut Stand, site: &mut Site, figures: &mut Figures) -
     ensure!(site.report().await?.events_folded == 0, "the learner has not forgotten");
     Connection::open(site.port).await?.ask(&last).await?;
     site.add_acknowledged(1);
-    let (begun, began_ms, cpu) = (Instant::now(), now_ms(), site.process.cpu()?);
+    let (begun, began_ms) = (Instant::now(), now_ms());
+    // The first half is for warming up: the process has just been started.
+    let (mut half, mut from_ms, mut from_cpu) = (0, began_ms, site.process.cpu()?);
     loop {
         tokio::time::sleep(POLL).await;
-        let report = site.report().await?;
-        if report.events_folded >= site.acknowledged() {
-            let cpu = site.process.cpu()?.saturating_sub(cpu);
-            let took_s = report.model_at.saturating_sub(began_ms) as f64 / 1e3;
-            figures.add("learner.rows", report.events_folded as f64);
-            figures.add("learner.per_second", report.events_folded as f64 / took_s);
-            figures.add("learner.per_cpu_second", report.events_folded as f64 / cpu.as_secs_f64());
+        let (report, cpu) = (site.report().await?, site.process.cpu()?);
+        let folded = report.events_folded;
+        if folded >= site.acknowledged() {
+            let rows = (folded - half) as f64;
+            figures.add("learner.rows", folded as f64);
+            figures.add("learner.per_second", rows * 1e3 / report.model_at.saturating_sub(from_ms) as f64);
+            figures.add("learner.per_cpu_second", rows / cpu.saturating_sub(from_cpu).as_secs_f64());
             return Ok(());
+        }
+        if half == 0 && folded >= site.acknowledged() / 2 {
+            (half, from_ms, from_cpu) = (folded, report.model_at, cpu);
         }
         ensure!(begun.elapsed() < LEARNER_DEADLINE, "the learner is not done after {LEARNER_DEADLINE:?}");
     }

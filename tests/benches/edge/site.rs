@@ -60,7 +60,8 @@ impl Site {
             origin,
             key: format!("pk_{id}"),
             secret: format!("sk_{id}"),
-            client: Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?,
+            // No connection is kept: the edge is started anew between measurements.
+            client: Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(60)).build()?,
             acknowledged: Cell::new(0),
             numbered: Cell::new(0),
         };
