@@ -1,16 +1,15 @@
 //! `cargo xtask bench learning`: Vowpal Wabbit and the visitors set up, then the engine's benchmark run with them.
 
-use std::io::{Read, Write};
-use std::process::Stdio;
+use std::io::Write;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{page, rows};
+use super::{page, rows, run_benchmark};
 use crate::command::cargo;
 use crate::places::Places;
 use crate::setup;
-use crate::step::{display, say};
+use crate::step::say;
 
 #[derive(Args)]
 pub(crate) struct LearningArguments {
@@ -38,17 +37,7 @@ pub(crate) fn run(places: &Places, arguments: &LearningArguments) -> Result<()> 
     bench.arg("--rows").arg(&rows);
     bench.args(arguments.quick.then_some("--quick")).args(&arguments.rest);
     say("  ...     learning: compiling and running");
-    let shown = display(&bench);
-    let mut child =
-        bench.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{shown}`"))?;
-    let mut tables = String::new();
-    if let Some(mut stdout) = child.stdout.take() {
-        stdout.read_to_string(&mut tables).context("cannot read the benchmark's output")?;
-    }
-    let status = child.wait().context("cannot wait for the benchmark")?;
-    if !status.success() {
-        bail!("`{shown}` ended with {status}");
-    }
+    let tables = run_benchmark(&mut bench)?;
     say(&format!("  ok      {} written", rows.display()));
     std::io::stdout().write_all(tables.as_bytes()).context("cannot write to stdout")?;
     if arguments.write {

@@ -66,6 +66,22 @@ pub(crate) fn write(places: &Places, name: &str, rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
+/// The rows for people: a Markdown table.
+pub(crate) fn table(rows: &[Row]) -> String {
+    let mut text = "| | measured | target | |\n|---|---|---|---|\n".to_owned();
+    for row in rows {
+        let verdict = match row.holds {
+            Some(true) => "holds",
+            Some(false) => "**missed**",
+            None => "",
+        };
+        let digits = if row.value.abs() < 10.0 { 1 } else { 0 };
+        let (name, value, unit, target) = (&row.name, row.value, row.unit, row.target.as_deref().unwrap_or(""));
+        text.push_str(&format!("| {name} | {value:.digits$} {unit} | {target} | {verdict} |\n"));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +95,12 @@ mod tests {
         assert_eq!(row(51.0, Some(Target::AtMost(50.0))), expect);
         assert_eq!(row(51.0, Some(Target::AtLeast(51.0)))["holds"], true);
         assert_eq!(row(1.0, None)["holds"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn a_table_says_what_is_missed() {
+        let rows = [Row::new("time", 51.4, "ms", Some(Target::AtMost(50.0))), Row::new("size", 1.25, "MiB", None)];
+        let lines = ["| time | 51 ms | ≤ 50 ms | **missed** |", "| size | 1.2 MiB |  |  |"];
+        assert_eq!(table(&rows).lines().skip(2).collect::<Vec<_>>(), lines);
     }
 }
