@@ -3,6 +3,7 @@
 mod access;
 mod decisions;
 mod events;
+mod faults;
 mod golden;
 mod learning;
 mod pages;
