@@ -309,10 +309,7 @@ impl LearnerObject {
         };
         let mut written = loaded.progress.clone();
         written.at_ms = loaded.model_at;
-        let state = serde_json::to_vec(&written)?;
-        let mut bytes = (state.len() as u64).to_le_bytes().to_vec();
-        bytes.extend_from_slice(&state);
-        bytes.extend_from_slice(&loaded.learner.encode());
+        let bytes = write_checkpoint(&written, &loaded.learner)?;
         let sql = self.core.database.get(&self.state, &SCHEMA)?;
         sql.run("DELETE FROM checkpoint", Vec::new())?;
         for (part, bytes) in bytes.chunks(PART_BYTES).enumerate() {
@@ -431,7 +428,23 @@ fn read_checkpoint(sql: &Sql) -> Result<(Written, Learner), Failure> {
     Ok(read.unwrap_or_default())
 }
 
+/// The sum of the rest, the length of the progress, the progress, the learner.
+fn write_checkpoint(written: &Written, learner: &Learner) -> Result<Vec<u8>, Failure> {
+    let state = serde_json::to_vec(written)?;
+    let rest = [&(state.len() as u64).to_le_bytes()[..], &state, &learner.encode()].concat();
+    Ok([&sum(&rest).to_le_bytes()[..], &rest].concat())
+}
+
+/// A single wrong byte would often read as another model.
+fn sum(bytes: &[u8]) -> u64 {
+    keyed_hash(&[0; 16], &[bytes])
+}
+
 fn parse_checkpoint(bytes: &[u8]) -> Option<(Written, Learner)> {
+    let (written, bytes) = bytes.split_first_chunk::<8>()?;
+    if u64::from_le_bytes(*written) != sum(bytes) {
+        return None;
+    }
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (state, learner) = rest.split_at_checked(u64::from_le_bytes(*length) as usize)?;
     Some((serde_json::from_slice(state).ok()?, Learner::decode(learner).ok()?))
@@ -450,18 +463,22 @@ mod tests {
 
     #[test]
     fn a_checkpoint_that_does_not_read_is_no_checkpoint() {
-        let state = serde_json::to_vec(&Written { batches: 7, ..Written::default() }).unwrap();
-        let whole = [&(state.len() as u64).to_le_bytes()[..], &state, &Learner::default().encode()].concat();
+        let whole = write_checkpoint(&Written { batches: 7, ..Written::default() }, &Learner::default()).unwrap();
         assert_eq!(parse_checkpoint(&whole).map(|(written, _)| written.batches), Some(7));
-        for length in [0, 7, 8, 8 + state.len(), whole.len() - 1] {
+        for length in 0..whole.len() {
             assert!(parse_checkpoint(&whole[..length]).is_none(), "{length} of {} bytes", whole.len());
         }
-        // Another version of the model's format, and lengths that lie.
-        let at = whole.windows(3).position(|bytes| bytes == b"PMD").unwrap();
-        for (place, byte) in [(at + 3, b'0'), (0, 0xff), (7, 0xff), (8 + state.len(), 0xff)] {
+        for place in 0..whole.len() {
             let mut damaged = whole.clone();
-            damaged[place] = byte;
+            damaged[place] ^= 1;
             assert!(parse_checkpoint(&damaged).is_none(), "byte {place}");
+        }
+        // A true sum of what does not read: another version of the model's format, and a length that lies.
+        let at = whole.windows(3).position(|bytes| bytes == b"PMD").unwrap();
+        for (place, byte) in [(at + 3, b'0'), (8, 0xff), (15, 0xff)] {
+            let mut other = whole[8..].to_vec();
+            other[place - 8] = byte;
+            assert!(parse_checkpoint(&[&sum(&other).to_le_bytes()[..], &other].concat()).is_none(), "byte {place}");
         }
     }
 }
