@@ -7,18 +7,18 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use fastrand::Rng;
 use portico_demo_site::publish::SITE_KEY;
 use portico_demo_site::stack::EdgeOptions;
 use portico_protocol::limits::EVENTS_PER_BATCH;
 use portico_protocol::report::LiveReport;
 use portico_tests::{Answer, World};
-use reqwest::Client;
+use reqwest::{Client, Method};
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value, json};
@@ -55,15 +55,21 @@ struct Seen {
     sent: AtomicUsize,
     /// Batches refused for the time being.
     refused: AtomicUsize,
-    acknowledged: std::sync::Mutex<BTreeSet<String>>,
+    acknowledged: Mutex<BTreeSet<String>>,
 }
 
 impl Seen {
+    fn acknowledge(&self, ids: impl IntoIterator<Item = String>) -> Result<()> {
+        self.acknowledged.lock().map_err(|_| anyhow!("a visitor has fallen"))?.extend(ids);
+        Ok(())
+    }
+
     fn acknowledged(&self) -> BTreeSet<String> {
         self.acknowledged.lock().map(|ids| ids.clone()).unwrap_or_default()
     }
 }
 
+/// One of those who were sent.
 struct Visitor {
     number: u64,
     rng: Rng,
@@ -147,7 +153,7 @@ impl Visitor {
                     let count = |pointer| receipt.at(pointer).as_u64().unwrap_or(0);
                     ensure!(count("/accepted") + count("/duplicate") == pending.len() as u64, "{}", receipt.text);
                     let ids = pending.drain(..).filter_map(|event| event["id"].as_str().map(str::to_owned));
-                    self.seen.acknowledged.lock().map_err(|_| anyhow::anyhow!("a visitor has fallen"))?.extend(ids);
+                    self.seen.acknowledge(ids)?;
                     answered = Instant::now();
                 }
                 Some(refusal) => {
@@ -413,4 +419,177 @@ async fn without_room_on_the_disk_it_acknowledges_nothing_and_decides_on() -> Re
     }
     let seen = public.home().await?;
     account(&mut world, &seen).await
+}
+
+/// The learner's checkpoint, one part after the other.
+fn checkpoint(world: &World) -> Result<Vec<u8>> {
+    let database = Connection::open(world.database("LearnerObject")?)?;
+    let mut select = database.prepare("SELECT bytes FROM checkpoint ORDER BY part")?;
+    let parts = select.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+    Ok(parts.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// Whether a checkpoint holds so many rows.
+fn holds(checkpoint: &[u8], rows: usize) -> bool {
+    let rows = format!("\"rows\":{rows},");
+    checkpoint.windows(rows.len()).any(|window| window == rows.as_bytes())
+}
+
+/// Waits for a checkpoint that holds so many rows; the edge is killed then.
+async fn killed_with_checkpoint(world: &mut World, rows: usize) -> Result<Vec<u8>> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let bytes = checkpoint(world)?;
+        if holds(&bytes, rows) {
+            world.edge.kill().await?;
+            return Ok(bytes);
+        }
+        ensure!(Instant::now() < end, "no checkpoint of {rows} rows after {PATIENCE:?}");
+    }
+}
+
+/// What the model thinks of every offer: the version, and the means by stage.
+async fn beliefs(world: &World) -> Result<Value> {
+    let question = json!({
+        "site": "", "placements": [{ "id": "product-side" }], "context": { "topic": "cards" }, "explain": true,
+    });
+    let answer = world.server(Method::POST, "/v1/decide", Some(&question)).await?;
+    ensure!(answer.status == 200, "a decision was answered with {}: {}", answer.status, answer.text);
+    let offers = answer.at("/trace/0/offers").as_array().cloned().unwrap_or_default();
+    let mut means: Vec<String> = offers
+        .iter()
+        .map(|it| format!("{} {} {}", it["offer"], it["stages"][0]["mean"], it["stages"][1]["mean"]))
+        .collect();
+    means.sort();
+    Ok(json!([answer.at("/model"), means]))
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_is_made_good_from_the_ledger() -> Result<()> {
+    let mut world = World::start().await?;
+    let mut public = Public::send(&world, 0)?;
+    public.until(|seen| seen.acknowledged().len() > 300).await?;
+    let seen = public.home().await?;
+    let count = seen.acknowledged().len();
+    let report = world.until(PATIENCE, |report| report.events_folded == count as u64).await?;
+    let whole = killed_with_checkpoint(&mut world, count).await?;
+    world.edge.restart().await?;
+    let (report, before) = (lasting(&report), beliefs(&world).await?);
+    assert_eq!(before[0], report[1], "the decision was made with another model");
+
+    let mut rng = Rng::with_seed(11);
+    let mut damages =
+        vec![Vec::new(), whole[..whole.len() / 2].to_vec(), vec![0; whole.len()], vec![0xff; whole.len()]];
+    for length in [16, 16, 16, 1, 1, 1, 1, 1] {
+        let mut damaged = whole.clone();
+        let at = rng.usize(..whole.len() - length);
+        damaged[at..at + length].iter_mut().for_each(|byte| *byte ^= rng.u8(1..));
+        damages.push(damaged);
+    }
+    for (number, damaged) in damages.into_iter().enumerate() {
+        world.edge.kill().await?;
+        let database = Connection::open(world.database("LearnerObject")?)?;
+        database.execute("DELETE FROM checkpoint WHERE part > 0", [])?;
+        assert_eq!(database.execute("UPDATE checkpoint SET bytes = ?", [damaged])?, 1);
+        drop(database);
+        world.edge.restart().await?;
+        // The first decision of all asks for the model.
+        let question = world.question();
+        let decided = world.post("/v1/decide", &question).await?;
+        assert_eq!(decided.status, 200, "damage {number}: {}", decided.text);
+        assert!(lasting(&world.report().await?) == report, "damage {number}: other counts");
+        assert!(beliefs(&world).await? == before, "damage {number}: another model");
+    }
+    // It is whole again, and what comes now goes on from there.
+    world.edge.kill().await?;
+    assert!(holds(&checkpoint(&world)?, count), "nothing was written after the last replay");
+    world.edge.restart().await?;
+    let mut public = Public::send(&world, 1)?;
+    public.until(|seen| seen.acknowledged().len() > 100).await?;
+    let later = public.home().await?;
+    later.acknowledge(seen.acknowledged())?;
+    account(&mut world, &later).await
+}
+
+#[tokio::test]
+async fn a_learner_whose_file_is_lost_is_made_anew_from_the_ledger() -> Result<()> {
+    let mut world = World::start().await?;
+    let mut public = Public::send(&world, 0)?;
+    public.until(|seen| seen.acknowledged().len() > 300).await?;
+    let before = public.home().await?;
+    world.until(PATIENCE, |report| report.events_folded == before.acknowledged().len() as u64).await?;
+    world.edge.kill().await?;
+    let file = world.database("LearnerObject")?;
+    let length = std::fs::metadata(&file)?.len();
+    for end in ["-wal", "-shm"] {
+        drop(std::fs::remove_file(format!("{}{end}", file.display())));
+    }
+    std::fs::write(&file, vec![0xa5; usize::try_from(length)?])?;
+    world.edge.restart().await?;
+    // It is no database any more: decisions go on without a model, and answers are kept until there is a learner again.
+    let mut public = Public::send(&world, 1)?;
+    public.until(|seen| seen.acknowledged().len() > 100).await?;
+    assert_eq!(beliefs(&world).await?[0], 0, "the model of decisions");
+    let seen = public.home().await?;
+    world.edge.kill().await?;
+    std::fs::remove_file(&file)?;
+    world.edge.restart().await?;
+    seen.acknowledge(before.acknowledged())?;
+    account(&mut world, &seen).await
+}
+
+/// Repeats what the ledger holds, the edge being stopped, each row in a batch of its own; says how many rows there are
+/// then.
+fn repeat(world: &World, times: u32) -> Result<u32> {
+    let ledger = Connection::open(world.database("LedgerObject")?)?;
+    let learner = Connection::open(world.database("LearnerObject")?)?;
+    let rows: u32 = ledger.query_row("SELECT max(seq) FROM rows", [], |row| row.get(0))?;
+    for at in 1..=times {
+        ledger.execute(
+            "INSERT INTO rows SELECT seq + ?1, id || ?1, decision || ?1, offer, step, at, \
+             json_set(row, '$.seq', seq + ?1) FROM rows WHERE seq <= ?2",
+            [at * rows, rows],
+        )?;
+    }
+    let config: u32 = learner.query_row("SELECT max(config) FROM batches", [], |row| row.get(0))?;
+    learner.execute("DELETE FROM batches", [])?;
+    learner.execute(
+        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1) \
+         INSERT INTO batches SELECT n, 0, n, n, ?2 FROM numbers",
+        [(times + 1) * rows, config],
+    )?;
+    learner.execute("DELETE FROM checkpoint", [])?;
+    Ok((times + 1) * rows)
+}
+
+#[tokio::test]
+async fn a_long_record_is_folded_again_once_and_holds_nobody_up() -> Result<()> {
+    let mut world = World::start().await?;
+    let mut public = Public::send(&world, 0)?;
+    public.until(|seen| seen.acknowledged().len() > 400).await?;
+    let count = public.home().await?.acknowledged().len();
+    world.until(PATIENCE, |report| report.events_folded == count as u64).await?;
+    world.edge.kill().await?;
+    let rows = repeat(&world, 20)?;
+    world.edge.restart().await?;
+    let answered = AtomicUsize::new(0);
+    let others = async {
+        loop {
+            // Nothing of it needs the learner.
+            if reqwest::get(format!("{}/healthz", world.edge.origin())).await.is_ok() {
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let report = tokio::select! {
+        report = world.until(PATIENCE, |_| true) => report?,
+        () = others => unreachable!("they ask for ever"),
+    };
+    let answered = answered.into_inner();
+    assert_eq!(report.events_folded, u64::from(rows));
+    assert!(answered > 3, "only {answered} others were answered meanwhile");
+    world.edge.kill().await?;
+    assert!(holds(&checkpoint(&world)?, rows as usize), "nothing was written after the replay");
+    Ok(())
 }
