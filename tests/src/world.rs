@@ -32,7 +32,8 @@ pub struct World {
     /// Signs as the bank's server does.
     pub identity: DemoIdentity,
     client: Client,
-    folder: TempDir,
+    data: PathBuf,
+    _folder: TempDir,
 }
 
 /// A response that has been read.
@@ -54,8 +55,19 @@ impl World {
     /// # Errors
     /// When a part does not come up.
     pub async fn start() -> Result<Self> {
+        Self::start_with(|_| Ok(())).await
+    }
+
+    /// The same with an edge that is made of something else.
+    ///
+    /// # Errors
+    /// When a part does not come up.
+    pub async fn start_with(change: impl FnOnce(&mut EdgeOptions) -> Result<()>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let edge = Edge::start(EdgeOptions::from_env(folder.path().join("data"), stack::free_port()?)?).await?;
+        let mut options = EdgeOptions::from_env(folder.path().join("data"), stack::free_port()?)?;
+        change(&mut options)?;
+        let data = options.data.clone();
+        let edge = Edge::start(options).await?;
         let (bank, bank_listener) = listen().await?;
         let (partner, partner_listener) = listen().await?;
         let identity = DemoIdentity::load_or_create(&folder.path().join("identity.key"))?;
@@ -79,7 +91,7 @@ impl World {
         let config = publish::configuration(&edge_origin, &options)?;
         let client =
             Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(10)).build()?;
-        Ok(Self { edge, bank, partner, config, identity, client, folder })
+        Ok(Self { edge, bank, partner, config, identity, client, data, _folder: folder })
     }
 
     /// A request to the edge.
@@ -194,9 +206,28 @@ impl World {
         anyhow::bail!("no keyring in the edge's files")
     }
 
+    /// The database of the only object of a class.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn database(&self, class: &str) -> Result<PathBuf> {
+        let folder = self.data.join("objects").join(format!("portico-{class}"));
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(&folder).with_context(|| format!("no {}", folder.display()))? {
+            let path = file?.path();
+            // The platform keeps the alarms of a class beside its objects.
+            let is_object = path.file_stem().is_some_and(|stem| stem != "metadata");
+            if is_object && path.extension().is_some_and(|extension| extension == "sqlite") {
+                found.push(path);
+            }
+        }
+        anyhow::ensure!(found.len() == 1, "{} databases in {}", found.len(), folder.display());
+        found.pop().context("no database")
+    }
+
     /// The files of all objects.
     fn files(&self) -> Result<Vec<PathBuf>> {
-        let objects = self.folder.path().join("data/objects");
+        let objects = self.data.join("objects");
         let mut files = Vec::new();
         for object in std::fs::read_dir(&objects).with_context(|| format!("no {}", objects.display()))? {
             for file in std::fs::read_dir(object?.path())? {

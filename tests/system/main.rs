@@ -4,6 +4,7 @@ mod access;
 mod decisions;
 mod events;
 mod exports;
+mod faults;
 mod golden;
 mod learning;
 mod outcomes;

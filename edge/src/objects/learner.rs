@@ -17,7 +17,7 @@ use portico_engine::{
 };
 use portico_protocol::report::Lag;
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Headers, Request, Response, ResponseBuilder, State, durable_object};
+use worker::{Delay, DurableObject, Env, Headers, Request, Response, ResponseBuilder, State, durable_object};
 
 use super::ledger::{self, Entry, Reread, Row};
 use super::site::{GetRuntime, GetVersion, RuntimeState};
@@ -36,6 +36,10 @@ const SCHEMA: [&str; 2] = [
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(3);
 /// Bytes in one part of a checkpoint; the platform allows 2 MB in a value.
 const PART_BYTES: usize = 1024 * 1024;
+/// Rows between two checkpoints of a replay: a few seconds.
+const CHECKPOINT_ROWS: usize = 20_000;
+/// Rows reread at once.
+const REREAD_ROWS: u64 = 1_000;
 /// Batches over which the lag is reported.
 const LAGS: usize = 200;
 
@@ -312,18 +316,7 @@ impl LearnerObject {
         let Some(loaded) = loaded.as_ref() else {
             return Ok(());
         };
-        let mut written = loaded.progress.clone();
-        written.at_ms = loaded.model_at;
-        let state = serde_json::to_vec(&written)?;
-        let mut bytes = (state.len() as u64).to_le_bytes().to_vec();
-        bytes.extend_from_slice(&state);
-        bytes.extend_from_slice(&loaded.learner.encode());
-        let sql = self.core.database.get(&self.state, &SCHEMA)?;
-        sql.run("DELETE FROM checkpoint", Vec::new())?;
-        for (part, bytes) in bytes.chunks(PART_BYTES).enumerate() {
-            sql.run("INSERT INTO checkpoint VALUES (?, ?)", vec![number(part as u64), bytes.to_vec().into()])?;
-        }
-        Ok(())
+        loaded.checkpoint(self.core.database.get(&self.state, &SCHEMA)?)
     }
 }
 
@@ -345,7 +338,7 @@ impl Core {
         let values =
             vec![number(batch), number(shard.into()), number(first.seq), number(last.seq), number(loaded.config)];
         self.database.get(state, &SCHEMA)?.run("INSERT INTO batches VALUES (?, ?, ?, ?, ?)", values)?;
-        loaded.fold(shard, fresh, last.seq);
+        loaded.fold(shard, fresh, last.seq, 1);
         let now = now_ms();
         loaded.model_at = now;
         if loaded.lags.len() >= LAGS {
@@ -357,8 +350,19 @@ impl Core {
 }
 
 impl Loaded {
-    /// Folds a batch that ends with row `last`; in a replay rows may be missing that were kept no longer.
-    fn fold(&mut self, shard: u16, rows: &[Row], last: u64) {
+    fn checkpoint(&self, sql: &Sql) -> Result<(), Failure> {
+        let mut written = self.progress.clone();
+        written.at_ms = self.model_at;
+        let bytes = write_checkpoint(&written, &self.learner)?;
+        sql.run("DELETE FROM checkpoint", Vec::new())?;
+        for (part, bytes) in bytes.chunks(PART_BYTES).enumerate() {
+            sql.run("INSERT INTO checkpoint VALUES (?, ?)", vec![number(part as u64), bytes.to_vec().into()])?;
+        }
+        Ok(())
+    }
+
+    /// Folds so many batches that end with row `last`; in a replay rows may be missing that were kept no longer.
+    fn fold(&mut self, shard: u16, rows: &[Row], last: u64, batches: u64) {
         for row in rows {
             if let Entry::Answer { record, step, .. } = &row.entry {
                 let decision = record.decision.to_string();
@@ -383,13 +387,44 @@ impl Loaded {
             }
         }
         self.progress.cursors.insert(shard, last);
-        self.progress.batches += 1;
+        self.progress.batches += batches;
         self.progress.rows += rows.len() as u64;
         self.encoded = None;
     }
 }
 
-/// Reads the checkpoint and replays the batches since.
+/// Batches that follow each other, reread at once.
+struct Stretch {
+    shard: u16,
+    first: u64,
+    last: u64,
+    config: u64,
+    batches: u64,
+}
+
+/// The order book after so many batches.
+fn stretches(sql: &Sql, after: u64) -> Result<Vec<Stretch>, Failure> {
+    let mut stretches: Vec<Stretch> = Vec::new();
+    let since = "SELECT shard, first, last, config FROM batches WHERE n > ? ORDER BY n";
+    for mut row in sql.rows(since, vec![number(after)])? {
+        let shard = u16::try_from(row.number()?).map_err(|_| Failure::Internal("a shard beyond u16"))?;
+        let (first, last, config) = (row.number()?, row.number()?, row.number()?);
+        match stretches.last_mut() {
+            Some(open)
+                if (open.shard, open.config, open.last + 1) == (shard, config, first)
+                    && last - open.first < REREAD_ROWS =>
+            {
+                open.last = last;
+                open.batches += 1;
+            }
+            _ => stretches.push(Stretch { shard, first, last, config, batches: 1 }),
+        }
+    }
+    Ok(stretches)
+}
+
+/// Reads the checkpoint and replays the batches since. What was replayed is written at once: whoever is interrupted, by
+/// the platform's patience or by a kill, goes on from there.
 async fn load(core: &Core, sql: &Sql, site: &str) -> Result<(), Failure> {
     let (written, learner) = read_checkpoint(sql)?;
     let mut loaded = Loaded {
@@ -401,18 +436,27 @@ async fn load(core: &Core, sql: &Sql, site: &str) -> Result<(), Failure> {
         lags: VecDeque::new(),
         encoded: None,
     };
-    let since = "SELECT shard, first, last, config FROM batches WHERE n > ? ORDER BY n";
-    for mut row in sql.rows(since, vec![number(loaded.progress.batches)])? {
-        let shard = u16::try_from(row.number()?).map_err(|_| Failure::Internal("a shard beyond u16"))?;
-        let (from, to, config) = (row.number()?, row.number()?, row.number()?);
-        if config != loaded.config {
-            let version = call(&core.env, site, &GetVersion { version: config }).await?;
+    let mut unwritten = 0;
+    for stretch in stretches(sql, loaded.progress.batches)? {
+        if stretch.config != loaded.config {
+            let version = call(&core.env, site, &GetVersion { version: stretch.config }).await?;
             let version = version.ok_or(Failure::Internal("a batch of an unknown configuration"))?;
             loaded.policy = Policy::compile(&version.decisions).0;
-            loaded.config = config;
+            loaded.config = stretch.config;
         }
-        let rows = call(&core.env, &ledger::name(site, shard), &Reread { from, to }).await?;
-        loaded.fold(shard, &rows, to);
+        let reread = Reread { from: stretch.first, to: stretch.last };
+        let rows = call(&core.env, &ledger::name(site, stretch.shard), &reread).await?;
+        loaded.fold(stretch.shard, &rows, stretch.last, stretch.batches);
+        unwritten += rows.len();
+        if unwritten >= CHECKPOINT_ROWS {
+            loaded.checkpoint(sql)?;
+            unwritten = 0;
+        }
+        // workerd's loop hears nobody while there is always something ready to go on with.
+        Delay::from(Duration::ZERO).await;
+    }
+    if unwritten > 0 {
+        loaded.checkpoint(sql)?;
     }
     if let RuntimeState::Newer(runtime) =
         call(&core.env, site, &GetRuntime { have: loaded.config, candidate: None }).await?
@@ -438,7 +482,23 @@ fn read_checkpoint(sql: &Sql) -> Result<(Written, Learner), Failure> {
     Ok(read.unwrap_or_default())
 }
 
+/// The sum of the rest, the length of the progress, the progress, the learner.
+fn write_checkpoint(written: &Written, learner: &Learner) -> Result<Vec<u8>, Failure> {
+    let state = serde_json::to_vec(written)?;
+    let rest = [&(state.len() as u64).to_le_bytes()[..], &state, &learner.encode()].concat();
+    Ok([&sum(&rest).to_le_bytes()[..], &rest].concat())
+}
+
+/// A single wrong byte would often read as another model.
+fn sum(bytes: &[u8]) -> u64 {
+    keyed_hash(&[0; 16], &[bytes])
+}
+
 fn parse_checkpoint(bytes: &[u8]) -> Option<(Written, Learner)> {
+    let (written, bytes) = bytes.split_first_chunk::<8>()?;
+    if u64::from_le_bytes(*written) != sum(bytes) {
+        return None;
+    }
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (state, learner) = rest.split_at_checked(u64::from_le_bytes(*length) as usize)?;
     Some((serde_json::from_slice(state).ok()?, Learner::decode(learner).ok()?))
@@ -457,18 +517,22 @@ mod tests {
 
     #[test]
     fn a_checkpoint_that_does_not_read_is_no_checkpoint() {
-        let state = serde_json::to_vec(&Written { batches: 7, ..Written::default() }).unwrap();
-        let whole = [&(state.len() as u64).to_le_bytes()[..], &state, &Learner::default().encode()].concat();
+        let whole = write_checkpoint(&Written { batches: 7, ..Written::default() }, &Learner::default()).unwrap();
         assert_eq!(parse_checkpoint(&whole).map(|(written, _)| written.batches), Some(7));
-        for length in [0, 7, 8, 8 + state.len(), whole.len() - 1] {
+        for length in 0..whole.len() {
             assert!(parse_checkpoint(&whole[..length]).is_none(), "{length} of {} bytes", whole.len());
         }
-        // Another version of the model's format, and lengths that lie.
-        let at = whole.windows(3).position(|bytes| bytes == b"PMD").unwrap();
-        for (place, byte) in [(at + 3, b'0'), (0, 0xff), (7, 0xff), (8 + state.len(), 0xff)] {
+        for place in 0..whole.len() {
             let mut damaged = whole.clone();
-            damaged[place] = byte;
+            damaged[place] ^= 1;
             assert!(parse_checkpoint(&damaged).is_none(), "byte {place}");
+        }
+        // A true sum of what does not read: another version of the model's format, and a length that lies.
+        let at = whole.windows(3).position(|bytes| bytes == b"PMD").unwrap();
+        for (place, byte) in [(at + 3, b'0'), (8, 0xff), (15, 0xff)] {
+            let mut other = whole[8..].to_vec();
+            other[place - 8] = byte;
+            assert!(parse_checkpoint(&[&sum(&other).to_le_bytes()[..], &other].concat()).is_none(), "byte {place}");
         }
     }
 }
