@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     /// We have to: something of ours could not be written or read.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    /// We have to: something of ours could not be written or read.
+    #[error(transparent)]
+    Binary(#[from] postcard::Error),
     /// We have to: another reason, in words for the log.
     #[error("{0}")]
     Internal(&'static str),

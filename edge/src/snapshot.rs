@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_lite::future::or;
 use portico_engine::{Model, Policy, Predictor};
 use portico_protocol::problem::ProblemKind;
 use portico_protocol::seal::Keyring;
@@ -24,6 +25,8 @@ use crate::objects::site::{GetRuntime, RuntimeState, Shards};
 const FRESH_MS: u64 = 300;
 /// A look-up that has not come back after this long does not keep others from trying.
 const REFRESH_GIVE_UP_MS: u64 = 5_000;
+/// How long a learner is waited for: one that reads its record again may take half a minute.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Waits before the looks after events: the ledger pushes after 100 ms, and a busy learner needs longer.
 const LOOK_AFTER_EVENTS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
 
@@ -161,7 +164,11 @@ async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot
         }
     };
     // A learner that cannot answer does not keep the site from deciding with what it has.
-    let newer = match newer_model(env, site, old.map_or(0, |old| old.model_version)).await {
+    let late = async {
+        Delay::from(PATIENCE).await;
+        Err(Failure::Internal("the learner does not answer in time"))
+    };
+    let newer = match or(newer_model(env, site, old.map_or(0, |old| old.model_version)), late).await {
         Ok(newer) => newer,
         Err(failure) => {
             worker::console_error!("look-up of a model: {failure}");

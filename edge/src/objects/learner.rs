@@ -50,12 +50,13 @@ pub(crate) struct Fold {
     pub(crate) shard: u16,
     /// The first row that the shard has still: what came before is in the model, or is counted by day and nothing else.
     pub(crate) kept_from: u64,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<ledger::Written>,
 }
 
 impl Call for Fold {
     const BINDING: &'static str = "LEARNER";
     const PATH: &'static str = "/fold";
+    const IS_BINARY: bool = true;
     /// The shard's cursor: the last row that is in the model.
     type Answer = u64;
 }
@@ -212,9 +213,10 @@ impl DurableObject for LearnerObject {
 impl LearnerObject {
     async fn fold(&self, call: Fold) -> Result<u64, Failure> {
         self.load(&call.site).await?;
-        let wanted = call.rows.iter().map(config_of).max().unwrap_or(0);
+        let rows = read_rows(&call.rows)?;
+        let wanted = rows.iter().map(config_of).max().unwrap_or(0);
         self.follow_config(&call.site, wanted).await?;
-        let cursor = self.core.fold(&self.state, &call)?;
+        let cursor = self.core.fold(&self.state, &call, &rows)?;
         if !call.rows.is_empty() && !self.checkpoint_set.replace(true) {
             self.set_checkpoint().await?;
         }
@@ -322,8 +324,8 @@ impl LearnerObject {
 
 impl Core {
     /// Writes a batch to the order book and folds it, in one synchronous turn.
-    fn fold(&self, state: &State, call: &Fold) -> Result<u64, Failure> {
-        let Fold { shard, kept_from, ref rows, .. } = *call;
+    fn fold(&self, state: &State, call: &Fold, rows: &[Row]) -> Result<u64, Failure> {
+        let Fold { shard, kept_from, .. } = *call;
         let mut loaded = self.loaded.borrow_mut();
         let loaded = loaded.as_mut().ok_or(Failure::Internal("the learner is not loaded"))?;
         let cursor = loaded.progress.cursors.get(&shard).copied().unwrap_or(0).max(kept_from.saturating_sub(1));
@@ -446,7 +448,7 @@ async fn load(core: &Core, sql: &Sql, site: &str) -> Result<(), Failure> {
         }
         let reread = Reread { from: stretch.first, to: stretch.last };
         let rows = call(&core.env, &ledger::name(site, stretch.shard), &reread).await?;
-        loaded.fold(stretch.shard, &rows, stretch.last, stretch.batches);
+        loaded.fold(stretch.shard, &read_rows(&rows)?, stretch.last, stretch.batches);
         unwritten += rows.len();
         if unwritten >= CHECKPOINT_ROWS {
             loaded.checkpoint(sql)?;
@@ -502,6 +504,10 @@ fn parse_checkpoint(bytes: &[u8]) -> Option<(Written, Learner)> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (state, learner) = rest.split_at_checked(u64::from_le_bytes(*length) as usize)?;
     Some((serde_json::from_slice(state).ok()?, Learner::decode(learner).ok()?))
+}
+
+fn read_rows(rows: &[ledger::Written]) -> Result<Vec<Row>, Failure> {
+    rows.iter().map(Row::read).collect()
 }
 
 fn config_of(row: &Row) -> u64 {

@@ -55,7 +55,7 @@ const COMPACT_ROWS: u64 = 1_000;
 pub(crate) const DAY_MS: u64 = 86_400_000;
 
 /// What is recorded.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Entry {
     /// Something happened to a shown offer.
     Answer {
@@ -66,7 +66,11 @@ pub(crate) enum Entry {
         value: Option<f64>,
     },
     /// Something happened on a page.
-    Note { name: String, props: serde_json::Value },
+    Note {
+        name: String,
+        /// An object, as JSON.
+        props: String,
+    },
 }
 
 /// A row to append.
@@ -90,8 +94,10 @@ pub(crate) enum Taken {
 }
 
 /// A row as recorded.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
+    /// Its number in the shard: the key, and not part of what is written under it.
+    #[serde(skip)]
     pub(crate) seq: u64,
     /// When it was recorded.
     pub(crate) at_ms: u64,
@@ -108,6 +114,36 @@ pub(crate) struct Row {
     pub(crate) since_ms: Option<u64>,
 }
 
+/// A row as it is written, under its number.
+pub(crate) type Written = (u64, Vec<u8>);
+
+/// First byte of a row that is written as postcard. Rows were JSON objects once, which begin otherwise.
+const ROW_VERSION: u8 = 1;
+
+impl Row {
+    fn write(&self) -> Result<Vec<u8>, Failure> {
+        Ok(postcard::to_extend(self, vec![ROW_VERSION])?)
+    }
+
+    pub(crate) fn read((seq, bytes): &Written) -> Result<Self, Failure> {
+        let row: Self = match bytes.split_first() {
+            Some((&ROW_VERSION, rest)) => postcard::from_bytes(rest)?,
+            _ => {
+                let mut json: serde_json::Value = serde_json::from_slice(bytes)?;
+                if let Some(props) = json.pointer_mut("/entry/Note/props") {
+                    *props = props.to_string().into();
+                }
+                serde_json::from_value(json)?
+            }
+        };
+        Ok(Self { seq: *seq, ..row })
+    }
+
+    fn of_sql(row: &mut sql::Row) -> Result<Self, Failure> {
+        Self::read(&(row.number()?, row.bytes()?))
+    }
+}
+
 /// Appends rows; what is known already is a duplicate.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Append {
@@ -121,6 +157,7 @@ pub(crate) struct Append {
 impl Call for Append {
     const BINDING: &'static str = "LEDGER";
     const PATH: &'static str = "/append";
+    const IS_BINARY: bool = true;
     /// What became of each row.
     type Answer = Vec<Taken>;
 }
@@ -173,7 +210,8 @@ pub(crate) struct Reread {
 impl Call for Reread {
     const BINDING: &'static str = "LEDGER";
     const PATH: &'static str = "/reread";
-    type Answer = Vec<Row>;
+    const IS_BINARY: bool = true;
+    type Answer = Vec<Written>;
 }
 
 /// Reads what was recorded in a time, from a place on.
@@ -201,6 +239,7 @@ pub(crate) enum Exported {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ExportedRow {
     pub(crate) id: String,
+    pub(crate) seq: u64,
     pub(crate) row: Row,
     pub(crate) led_to: Vec<LedTo>,
 }
@@ -216,6 +255,7 @@ pub(crate) struct LedTo {
 impl Call for Export {
     const BINDING: &'static str = "LEDGER";
     const PATH: &'static str = "/export";
+    const IS_BINARY: bool = true;
     type Answer = Vec<ExportedRow>;
 }
 
@@ -343,7 +383,8 @@ impl LedgerObject {
             seq += u64::from(taken == Taken::New);
             accepted.push(taken);
         }
-        if accepted.contains(&Taken::New) && !self.push_set.replace(true) {
+        // Also where nothing was new: what is sent again may have been stored when its push could not be set.
+        if !self.push_set.get() {
             self.set_push(PUSH_AFTER).await?;
         }
         Ok(accepted)
@@ -359,7 +400,7 @@ impl LedgerObject {
         if is_known(sql, &call.id)? {
             return Ok(Touched::Known);
         }
-        let latest = "SELECT touches.at, row FROM touches JOIN rows USING (seq) WHERE customer = ? AND touches.offer = ? \
+        let latest = "SELECT touches.at, seq, row FROM touches JOIN rows USING (seq) WHERE customer = ? AND touches.offer = ? \
                       AND touches.at BETWEEN ? AND ? ORDER BY touches.at DESC, seq DESC LIMIT 1";
         let values = vec![
             call.customer.as_str().into(),
@@ -369,7 +410,7 @@ impl LedgerObject {
         ];
         let Some(mut found) = sql.first(latest, values)? else { return Ok(Touched::Never) };
         let at_ms = found.number()?;
-        let row: Row = serde_json::from_str(&found.text()?)?;
+        let row = Row::of_sql(&mut found)?;
         Ok(match row.entry {
             Entry::Answer { record, .. } => Touched::At(at_ms, record),
             Entry::Note { .. } => Touched::Never,
@@ -380,16 +421,16 @@ impl LedgerObject {
         let sql = self.sql()?;
         let after = call.after.max(first_at(sql, call.from_ms)?.saturating_sub(1));
         let rows = match call.what {
-            Exported::Rows => "SELECT id, row FROM rows WHERE seq > ? AND at < ? ORDER BY seq LIMIT ?",
+            Exported::Rows => "SELECT id, seq, row FROM rows WHERE seq > ? AND at < ? ORDER BY seq LIMIT ?",
             Exported::Showings => {
-                "SELECT id, row FROM rows WHERE seq > ? AND at < ? AND step = 'impression' ORDER BY seq LIMIT ?"
+                "SELECT id, seq, row FROM rows WHERE seq > ? AND at < ? AND step = 'impression' ORDER BY seq LIMIT ?"
             }
         };
         let rows = sql.rows(rows, vec![number(after), number(call.until_ms), number(call.most)])?;
         let read = |mut found: sql::Row| {
-            let (id, row) = (found.text()?, serde_json::from_str::<Row>(&found.text()?)?);
+            let (id, row) = (found.text()?, Row::of_sql(&mut found)?);
             let led_to = if call.what == Exported::Showings { led_to(sql, &row)? } else { Vec::new() };
-            Ok(ExportedRow { id, row, led_to })
+            Ok(ExportedRow { id, seq: row.seq, row, led_to })
         };
         rows.into_iter().map(read).collect()
     }
@@ -423,13 +464,12 @@ impl LedgerObject {
         }
         let mut last = 0;
         for mut old in sql.rows(oldest, vec![number(COMPACT_ROWS)])? {
-            let seq = old.number()?;
-            let row: Row = serde_json::from_str(&old.text()?)?;
+            let row = Row::of_sql(&mut old)?;
             if row.at_ms >= before_ms {
                 break;
             }
             count_by_day(sql, &row)?;
-            last = seq;
+            last = row.seq;
         }
         sql.run("DELETE FROM touches WHERE seq <= ?", vec![number(last)])?;
         let worthless = "DELETE FROM worth WHERE (decision, offer) IN (SELECT decision, offer FROM rows WHERE seq <= ? AND step IS NOT NULL)";
@@ -438,15 +478,17 @@ impl LedgerObject {
         Ok(last > 0)
     }
 
-    fn read(&self, from: u64, to: u64) -> Result<Vec<Row>, Failure> {
+    fn read(&self, from: u64, to: u64) -> Result<Vec<Written>, Failure> {
         let values = vec![number(from), number(to)];
-        let rows = self.sql()?.rows("SELECT row FROM rows WHERE seq BETWEEN ? AND ? ORDER BY seq", values)?;
-        rows.into_iter().map(|mut row| Ok(serde_json::from_str(&row.text()?)?)).collect()
+        let rows = self.sql()?.rows("SELECT seq, row FROM rows WHERE seq BETWEEN ? AND ? ORDER BY seq", values)?;
+        rows.into_iter().map(|mut row| Ok((row.number()?, row.bytes()?))).collect()
     }
 
     async fn set_push(&self, after: Duration) -> worker::Result<()> {
         self.push_set.set(true);
-        self.state.storage().set_alarm(after).await
+        let set = self.state.storage().set_alarm(after).await;
+        self.push_set.set(set.is_ok());
+        set
     }
 
     /// Gives the learner everything after its cursor.
@@ -459,7 +501,7 @@ impl LedgerObject {
         // An empty fold asks for the cursor.
         let mut rows = Vec::new();
         loop {
-            let asked = rows.last().map(|row: &Row| row.seq);
+            let asked = rows.last().map(|(seq, _): &Written| *seq);
             let first = "SELECT coalesce(min(seq), 1) FROM rows";
             let kept_from = self.sql()?.first(first, Vec::new())?.map_or(Ok(1), |mut row| row.number())?;
             let cursor = call(&self.env, &site, &Fold { site: site.clone(), shard, kept_from, rows }).await?;
@@ -507,10 +549,10 @@ fn first_at(sql: &Sql, from_ms: u64) -> Result<u64, Failure> {
 fn led_to(sql: &Sql, impression: &Row) -> Result<Vec<LedTo>, Failure> {
     let Entry::Answer { record, .. } = &impression.entry else { return Ok(Vec::new()) };
     let decision = record.decision.to_string();
-    let rows = "SELECT row FROM rows WHERE decision = ? AND offer = ? AND step IS NOT NULL ORDER BY seq";
+    let rows = "SELECT seq, row FROM rows WHERE decision = ? AND offer = ? AND step IS NOT NULL ORDER BY seq";
     let mut standing: Vec<LedTo> = Vec::new();
     for mut row in sql.rows(rows, vec![decision.as_str().into(), record.offer.as_str().into()])? {
-        let row: Row = serde_json::from_str(&row.text()?)?;
+        let row = Row::of_sql(&mut row)?;
         let Entry::Answer { step, .. } = row.entry else { continue };
         match step {
             Step::Withdrawal(from) => standing.retain(|led| !matches!(led.step, Step::Stage(stage) if stage >= from)),
@@ -591,7 +633,7 @@ fn put(sql: &Sql, id: &str, row: &Row, of: Option<(&str, &str, &str)>) -> Result
         offer.into(),
         step.into(),
         number(row.at_ms),
-        serde_json::to_string(row)?.into(),
+        row.write()?.into(),
     ];
     let insert = "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq";
     Ok(sql.first(insert, values)?.is_some())
@@ -681,6 +723,28 @@ fn step_from(name: &str) -> Option<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_read_as_it_was_written() {
+        let entry = Entry::Note { name: "page".into(), props: "{\"title\":\"Loans\"}".into() };
+        let row = Row {
+            seq: 7,
+            at_ms: 5,
+            happened_ms: 4,
+            entry,
+            before: Progress::default(),
+            impression: None,
+            since_ms: None,
+        };
+        assert_eq!(Row::read(&(7, row.write().unwrap())).unwrap(), row);
+        // As they were written before.
+        let json = r#"{"seq":7,"at_ms":5,"entry":{"Note":{"name":"page","props":{"title":"Loans"}}},
+            "before":{"seen":false,"reached":0},"impression":null}"#;
+        assert_eq!(Row::read(&(7, json.into())).unwrap(), Row { happened_ms: 0, ..row });
+        for bytes in [&b""[..], b"{", b"\x01", b"\x02abc"] {
+            assert!(Row::read(&(7, bytes.to_vec())).is_err());
+        }
+    }
 
     #[test]
     fn a_step_is_read_as_it_was_written() {

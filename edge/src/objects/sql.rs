@@ -78,6 +78,7 @@ impl Row {
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, Failure> {
         match self.0.next() {
             Some(SqlStorageValue::Blob(bytes)) => Ok(bytes),
+            Some(SqlStorageValue::String(text)) => Ok(text.into_bytes()),
             _ => Err(Failure::Internal("bytes were expected in a row")),
         }
     }

@@ -97,8 +97,8 @@ fn judge(caller: &Caller, event: serde_json::Value, clock: Clock) -> Result<NewR
     if event.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES) {
         return Err(format!("name is longer than {NAME_BYTES} bytes"));
     }
-    let props = serde_json::to_value(&event.props).map_err(|error| error.to_string())?;
-    if props.to_string().len() > PROPS_BYTES {
+    let props = serde_json::to_string(&event.props).map_err(|error| error.to_string())?;
+    if props.len() > PROPS_BYTES {
         return Err(format!("props are larger than {PROPS_BYTES} bytes"));
     }
     let step = match event.kind {

@@ -179,7 +179,7 @@ impl Reader {
             let whole = page.len() as u64 == most;
             self.read += page.len() as u64;
             for row in page {
-                self.after = row.row.seq;
+                self.after = row.seq;
                 if let Some(line) = self.line(shard, row).await? {
                     self.lines.push_back(line);
                 }
@@ -198,7 +198,7 @@ impl Reader {
     }
 
     async fn line(&mut self, shard: u16, exported: ExportedRow) -> Result<Option<String>, Failure> {
-        let cursor = format!("{shard}.{}", exported.row.seq);
+        let cursor = format!("{shard}.{}", exported.seq);
         if self.what == Exported::Rows {
             return Ok(Some(serde_json::to_string(&event(&self.snapshot.settings.policy, cursor, exported))?));
         }
@@ -311,7 +311,7 @@ fn event(policy: &Policy, cursor: String, exported: ExportedRow) -> EventLine {
                 Some(name) => ("track", Some(name.to_owned())),
                 None => ("page", None),
             };
-            line.props = Some(props);
+            line.props = serde_json::from_str(&props).ok();
         }
     }
     line

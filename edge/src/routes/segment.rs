@@ -187,7 +187,7 @@ impl Checked {
         if let Some(name) = message.name {
             props.insert("name".to_owned(), json!(name));
         }
-        NewRow { id, entry: Entry::Note { name, props: Value::Object(props) }, happened_ms }
+        NewRow { id, entry: Entry::Note { name, props: Value::Object(props).to_string() }, happened_ms }
     }
 }
 
@@ -267,6 +267,6 @@ mod tests {
         assert!(refused(json!({ "type": "page", "userId": "x".repeat(200) })).contains("userId is empty"));
         let large = json!({ "type": "page", "userId": "x", "properties": { "a": "x".repeat(3_000) } });
         assert!(refused(large).contains("properties are larger"));
-        assert!(refused(json!([])).contains("invalid type"));
+        assert!(refused(json!(7)).contains("invalid type"));
     }
 }
