@@ -31,6 +31,13 @@ impl Database {
     }
 }
 
+impl Database {
+    /// The database if it is open.
+    pub(crate) fn opened(&self) -> Option<&Sql> {
+        self.0.get()
+    }
+}
+
 /// One row.
 pub(crate) struct Row(std::vec::IntoIter<SqlStorageValue>);
 

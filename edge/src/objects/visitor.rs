@@ -1,14 +1,19 @@
 //! `VisitorObject`, one per customer of a site: what is remembered of them across visits and devices.
 //!
-//! One row for what they did and one for what the site's servers say of them, each replaced in one synchronous turn. Dismissals are idempotent (by offer), and impressions come here only when
-//! the ledger took them as new, so a repeated event is harmless.
+//! One row for what they did and one for what the site's servers say of them, each replaced in one synchronous turn.
+//! Dismissals are idempotent (by offer), and impressions come here only when the ledger took them as new, so a repeated
+//! event is harmless. Both are written before they are answered. Page views are written together, a moment later: who is
+//! killed in between forgets a page, and no decision waits for a disk.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
 
 use portico_engine::Seen;
 use portico_protocol::seal::Memory;
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use worker::{Delay, DurableObject, Env, Request, Response, State, durable_object};
 
 use super::sql::{Database, number};
 use super::{Call, answer, finish};
@@ -18,6 +23,9 @@ const SCHEMA: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS memory (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, memory TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS profile (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL, attributes TEXT NOT NULL)",
 ];
+
+/// How long page views wait to be written together.
+const WRITE_AFTER: Duration = Duration::from_secs(2);
 
 /// What the site's servers say of a customer: values by attribute.
 pub(crate) type Attributes = BTreeMap<String, serde_json::Value>;
@@ -81,32 +89,36 @@ pub(crate) fn name(site: &str, customer: &str) -> String {
 #[durable_object]
 pub struct VisitorObject {
     state: State,
+    core: Rc<Core>,
+}
+
+#[derive(Default)]
+struct Core {
     database: Database,
+    known: RefCell<Option<Known>>,
+    /// Whether page views are about to be written.
+    write_set: Cell<bool>,
+}
+
+/// What is known of the customer; page views of the last moments may not be written yet.
+#[derive(Default)]
+struct Known {
+    seen_ms: u64,
+    memory: Memory,
+    attributes: Attributes,
 }
 
 impl DurableObject for VisitorObject {
     fn new(state: State, _env: Env) -> Self {
-        Self { state, database: Database::default() }
+        Self { state, core: Rc::default() }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let path = request.path();
         let answered = match path.as_str() {
-            See::PATH => {
-                let see = async |call: See| {
-                    let see = |memory: &mut Memory, seen_ms| memory.see(call.topic.as_deref(), seen_ms, call.now_ms);
-                    Ok((self.change(call.now_ms, see)?, self.profile()?))
-                };
-                answer(&mut request, see).await
-            }
-            Answered::PATH => {
-                let answered = async |call: Answered| {
-                    self.change(call.now_ms, |memory, _| call.remember(memory))?;
-                    Ok(())
-                };
-                answer(&mut request, answered).await
-            }
-            PutProfile::PATH => answer(&mut request, async |call: PutProfile| self.put_profile(&call)).await,
+            See::PATH => answer(&mut request, async |call: See| self.see(&call)).await,
+            Answered::PATH => answer(&mut request, async |call: Answered| self.answered(call)).await,
+            PutProfile::PATH => answer(&mut request, async |call: PutProfile| self.put_profile(call)).await,
             _ => Err(Failure::Internal("no such operation")),
         };
         finish("VisitorObject", &path, answered)
@@ -118,33 +130,73 @@ impl DurableObject for VisitorObject {
 }
 
 impl VisitorObject {
-    fn profile(&self) -> Result<Attributes, Failure> {
-        let row = self.database.get(&self.state, &SCHEMA)?.first("SELECT attributes FROM profile", Vec::new())?;
-        row.map_or(Ok(Attributes::new()), |mut row| Ok(serde_json::from_str(&row.text()?)?))
+    fn see(&self, call: &See) -> Result<(Memory, Attributes), Failure> {
+        let answer = self.core.with(&self.state, |known| {
+            known.memory.see(call.topic.as_deref(), known.seen_ms, call.now_ms);
+            known.seen_ms = call.now_ms;
+            (known.memory.clone(), known.attributes.clone())
+        })?;
+        if !self.core.write_set.replace(true) {
+            let core = Rc::clone(&self.core);
+            self.state.wait_until(async move {
+                Delay::from(WRITE_AFTER).await;
+                core.write_set.set(false);
+                if let Err(failure) = core.write_memory() {
+                    worker::console_error!("VisitorObject: page views are not written: {failure}");
+                }
+            });
+        }
+        Ok(answer)
     }
 
-    fn put_profile(&self, call: &PutProfile) -> Result<(), Failure> {
-        let mut attributes = if call.keeps_others { self.profile()? } else { Attributes::new() };
-        attributes.extend(call.attributes.clone());
-        let values = vec![number(call.now_ms), serde_json::to_string(&attributes)?.into()];
-        self.database.get(&self.state, &SCHEMA)?.run(
+    fn answered(&self, call: Answered) -> Result<(), Failure> {
+        self.core.with(&self.state, |known| {
+            known.seen_ms = call.now_ms;
+            call.remember(&mut known.memory);
+        })?;
+        self.core.write_memory()
+    }
+
+    fn put_profile(&self, call: PutProfile) -> Result<(), Failure> {
+        let attributes = self.core.with(&self.state, |known| {
+            if !call.keeps_others {
+                known.attributes.clear();
+            }
+            known.attributes.extend(call.attributes);
+            serde_json::to_string(&known.attributes)
+        })??;
+        self.core.database.get(&self.state, &SCHEMA)?.run(
             "INSERT INTO profile VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, attributes = excluded.attributes",
-            values,
+            vec![number(call.now_ms), attributes.into()],
         )
     }
+}
 
-    fn change(&self, now_ms: u64, change: impl FnOnce(&mut Memory, u64)) -> Result<Memory, Failure> {
-        let sql = self.database.get(&self.state, &SCHEMA)?;
-        let (seen_ms, mut memory) = match sql.first("SELECT seen, memory FROM memory", Vec::new())? {
-            Some(mut row) => (row.number()?, serde_json::from_str(&row.text()?)?),
-            None => (0, Memory::default()),
-        };
-        change(&mut memory, seen_ms);
-        let values = vec![number(now_ms), serde_json::to_string(&memory)?.into()];
+impl Core {
+    /// Reads or changes what is known, which is read from the database first where it is not in memory.
+    fn with<T>(&self, state: &State, act: impl FnOnce(&mut Known) -> T) -> Result<T, Failure> {
+        let sql = self.database.get(state, &SCHEMA)?;
+        let mut known = self.known.borrow_mut();
+        if known.is_none() {
+            let (seen_ms, memory) = match sql.first("SELECT seen, memory FROM memory", Vec::new())? {
+                Some(mut row) => (row.number()?, serde_json::from_str(&row.text()?)?),
+                None => (0, Memory::default()),
+            };
+            let attributes = match sql.first("SELECT attributes FROM profile", Vec::new())? {
+                Some(mut row) => serde_json::from_str(&row.text()?)?,
+                None => Attributes::new(),
+            };
+            *known = Some(Known { seen_ms, memory, attributes });
+        }
+        Ok(act(known.get_or_insert_default()))
+    }
+
+    fn write_memory(&self) -> Result<(), Failure> {
+        let known = self.known.borrow();
+        let (Some(known), Some(sql)) = (known.as_ref(), self.database.opened()) else { return Ok(()) };
         sql.run(
             "INSERT INTO memory VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET seen = excluded.seen, memory = excluded.memory",
-            values,
-        )?;
-        Ok(memory)
+            vec![number(known.seen_ms), serde_json::to_string(&known.memory)?.into()],
+        )
     }
 }
