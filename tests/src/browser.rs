@@ -131,6 +131,16 @@ impl Browser {
         Ok(self.driver.goto(url).await?)
     }
 
+    /// Closes the tab and goes on in a new one.
+    ///
+    /// # Errors
+    /// When the browser refuses.
+    pub async fn another_tab(&self) -> Result<()> {
+        let tab = self.driver.new_tab().await?;
+        self.driver.close_window().await?;
+        Ok(self.driver.switch_to_window(tab).await?)
+    }
+
     /// Runs a script body and returns what it returns; promises are awaited.
     ///
     /// # Errors

@@ -8,6 +8,6 @@ import { visitor } from "./visitor.ts";
  * confirms it if the page stays; browsers take 64 kB of that.
  */
 export const post = (path: string, what: object, signal: AbortSignal): Promise<Response> => {
-  const body = JSON.stringify({ site, visitor: visitor(), ...what });
+  const body = JSON.stringify({ site, visitor: visitor(), sent: Date.now(), ...what });
   return fetch(edge + "/v1/" + path, { method: "POST", body, credentials: "omit", keepalive: body.length < 6e4, signal });
 };

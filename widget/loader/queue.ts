@@ -18,8 +18,15 @@ type Queued = Happening & { id: string; at: number };
 const BATCH = 40;
 /** More than a long visit leaves unsent. Beyond it the oldest tracked event goes, else the newcomer. */
 const MOST = 200;
-/** In sessionStorage: the offer that led here and what is unsent, for the tab's next page, only with consent to analytics. */
-const KEY = "portico.events." + site;
+/**
+ * Only with consent to analytics. In sessionStorage: the offer that led here, for the tab's next page. In localStorage, with
+ * a name of the page added: what it left unsent, for whichever page of the site comes next.
+ */
+const KEY = "portico.events." + site + ".";
+
+/** A UUID: a blob's address ends with one, also in pages without TLS, where `crypto.randomUUID` is missing. */
+const unique = () => URL.createObjectURL(new Blob()).slice(-36);
+const MINE = KEY + unique();
 
 /**
  * Token of the offer whose link led here. The edge's link puts it into the fragment, which no server sees; it is taken
@@ -36,9 +43,7 @@ let failures = 0;
 /** Puts an event into the queue. */
 export const report = (event: Happening): void => {
   if (silent()) return;
-  // A blob's address ends with a UUID, also in pages without TLS, where `crypto.randomUUID` is missing.
-  const id = URL.createObjectURL(new Blob()).slice(-36);
-  queue.push({ id, at: Date.now(), ...event });
+  queue.push({ id: unique(), at: Date.now(), ...event });
   if (queue.length > MOST) queue.splice(queue.findIndex(({ type }) => type === "track"), 1);
   soon();
 };
@@ -48,16 +53,18 @@ export const reached = (stage: string): void => {
   if (came) report({ type: "stage", stage, token: came });
 };
 
-/** After a word on consent: takes up what an earlier page of this tab left unsent, or forgets it. */
+/** After a word on consent: takes up what earlier pages left unsent, or forgets it. Two tabs that take it up send it twice. */
 export const resume = (): void => {
   attempt(() => {
-    const kept = sessionStorage[KEY];
+    const may = granted("analytics");
+    if (may) came ??= sessionStorage[KEY];
     delete sessionStorage[KEY];
-    if (granted("analytics")) {
-      const [before, unsent] = JSON.parse(kept);
-      came ??= before;
-      queue.push(...unsent);
-    }
+    for (const key of Object.keys(localStorage))
+      if (key.startsWith(KEY)) {
+        const kept = localStorage[key];
+        delete localStorage[key];
+        if (may) queue = [...JSON.parse(kept), ...queue].slice(-MOST);
+      }
   });
   if (silent()) queue = [];
   soon();
@@ -94,5 +101,10 @@ const flush = async (): Promise<void> => {
 export const leave = (): void => {
   clearTimeout(timer!);
   void flush();
-  if (granted("analytics")) attempt(() => (sessionStorage[KEY] = JSON.stringify([came, queue])));
+  if (granted("analytics"))
+    attempt(() => {
+      if (came) sessionStorage[KEY] = came;
+      if (queue[0]) localStorage[MINE] = JSON.stringify(queue);
+      else delete localStorage[MINE];
+    });
 };
