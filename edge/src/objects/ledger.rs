@@ -10,7 +10,8 @@
 //! The way to the learner is an alarm, which is durable too: rows are pushed from the learner's own cursor, in order,
 //! until it has them all, and again a second later if it could not take them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use portico_engine::{Arm, Progress, Step};
@@ -29,7 +30,8 @@ const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, decision TEXT, offer TEXT, \
      step TEXT, at INTEGER NOT NULL, row TEXT NOT NULL, UNIQUE (decision, offer, step))",
     "CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), site TEXT NOT NULL, shard INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS samples (n INTEGER PRIMARY KEY, sample TEXT NOT NULL)",
+    // Sampled decisions lay here once.
+    "DROP TABLE IF EXISTS samples",
     // When customers last had to do with offers: impressions and clicks, which outcomes are attributed to.
     "CREATE TABLE IF NOT EXISTS touches (customer TEXT NOT NULL, offer TEXT NOT NULL, at INTEGER NOT NULL, seq INTEGER NOT NULL, \
      PRIMARY KEY (customer, offer, at, seq)) WITHOUT ROWID",
@@ -48,8 +50,13 @@ const PUSH_AFTER: Duration = Duration::from_millis(100);
 const PUSH_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Rows in one push: about 1 MB.
 const PUSH_ROWS: u64 = 2_000;
-/// Sampled decisions kept.
-const MOST_SAMPLES: u64 = 100;
+/// Sampled decisions kept, and the bytes that they may have altogether.
+const MOST_SAMPLES: usize = 100;
+const MOST_SAMPLE_BYTES: usize = 4 * 1024 * 1024;
+/// How long after a look at the samples somebody still watches.
+const WATCHED_MS: u64 = 60_000;
+/// Values in one statement; the platform allows 100.
+const MOST_PARAMETERS: usize = 98;
 /// Rows turned into counts in one turn.
 const COMPACT_ROWS: u64 = 1_000;
 pub(crate) const DAY_MS: u64 = 86_400_000;
@@ -292,7 +299,8 @@ pub(crate) struct KeepSample {
 impl Call for KeepSample {
     const BINDING: &'static str = "LEDGER";
     const PATH: &'static str = "/samples/keep";
-    type Answer = ();
+    /// Whether somebody watches.
+    type Answer = bool;
 }
 
 /// Reads the newest sampled decisions, newest first.
@@ -322,11 +330,23 @@ pub struct LedgerObject {
     push_set: Cell<bool>,
     /// For how long rows are kept, as the last append said; 0 before one.
     keep_ms: Cell<u64>,
+    /// Sampled decisions, the newest last, as JSON. Memory only: nobody is promised one, and a disk would stop the answers
+    /// of everybody meanwhile.
+    samples: RefCell<VecDeque<String>>,
+    watched_ms: Cell<u64>,
 }
 
 impl DurableObject for LedgerObject {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, database: Database::default(), push_set: Cell::new(false), keep_ms: Cell::new(0) }
+        Self {
+            state,
+            env,
+            database: Database::default(),
+            push_set: Cell::new(false),
+            keep_ms: Cell::new(0),
+            samples: RefCell::default(),
+            watched_ms: Cell::new(now_ms()),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
@@ -371,23 +391,20 @@ impl LedgerObject {
         let sql = self.sql()?;
         let at_ms = now_ms();
         self.keep_ms.set(call.keep_ms);
-        let mut seq =
+        let seq =
             sql.first("SELECT coalesce(max(seq), 0) FROM rows", Vec::new())?.map_or(Ok(0), |mut row| row.number())?;
         if seq == 0 {
             let values = vec![call.site.as_str().into(), number(call.shard.into())];
             sql.run("INSERT INTO identity VALUES (1, ?, ?) ON CONFLICT DO NOTHING", values)?;
         }
-        let mut accepted = Vec::with_capacity(call.rows.len());
-        for new in call.rows {
-            let taken = insert(sql, seq + 1, at_ms, new)?;
-            seq += u64::from(taken == Taken::New);
-            accepted.push(taken);
-        }
+        let mut appending = Appending::new(sql, seq, at_ms, &call.rows)?;
+        let taken = call.rows.into_iter().map(|new| appending.take(new)).collect::<Result<Vec<Taken>, Failure>>()?;
+        appending.write()?;
         // Also where nothing was new: what is sent again may have been stored when its push could not be set.
         if !self.push_set.get() {
             self.set_push(PUSH_AFTER).await?;
         }
-        Ok(accepted)
+        Ok(taken)
     }
 
     fn known(&self, call: &Known) -> Result<Vec<bool>, Failure> {
@@ -515,17 +532,22 @@ impl LedgerObject {
         }
     }
 
-    fn keep_sample(&self, call: &KeepSample) -> Result<(), Failure> {
-        let sql = self.sql()?;
-        sql.run("INSERT INTO samples (sample) VALUES (?)", vec![serde_json::to_string(&call.sample)?.into()])?;
-        let keep = "DELETE FROM samples WHERE n <= (SELECT max(n) FROM samples) - ?";
-        sql.run(keep, vec![number(MOST_SAMPLES)])
+    fn keep_sample(&self, call: &KeepSample) -> Result<bool, Failure> {
+        let sample = serde_json::to_string(&call.sample)?;
+        let mut samples = self.samples.borrow_mut();
+        samples.push_back(sample);
+        let mut bytes: usize = samples.iter().map(String::len).sum();
+        while samples.len() > MOST_SAMPLES || bytes > MOST_SAMPLE_BYTES {
+            bytes -= samples.pop_front().map_or(bytes, |oldest| oldest.len());
+        }
+        Ok(now_ms() < self.watched_ms.get().saturating_add(WATCHED_MS))
     }
 
     fn samples(&self, most: u64) -> Result<Vec<DecisionSample>, Failure> {
-        let newest = "SELECT sample FROM samples ORDER BY n DESC LIMIT ?";
-        let rows = self.sql()?.rows(newest, vec![number(most.min(MOST_SAMPLES))])?;
-        rows.into_iter().map(|mut row| Ok(serde_json::from_str(&row.text()?)?)).collect()
+        self.watched_ms.set(now_ms());
+        let samples = self.samples.borrow();
+        let newest = samples.iter().rev().take(usize::try_from(most).unwrap_or(MOST_SAMPLES));
+        newest.map(|sample| Ok(serde_json::from_str(sample)?)).collect()
     }
 }
 
@@ -566,77 +588,177 @@ fn led_to(sql: &Sql, impression: &Row) -> Result<Vec<LedTo>, Failure> {
     Ok(standing)
 }
 
-/// Inserts a row unless it is on record. One synchronous turn with everything that belongs to it.
-fn insert(sql: &Sql, seq: u64, at_ms: u64, new: NewRow) -> Result<Taken, Failure> {
-    let NewRow { id, entry, happened_ms } = new;
-    let mut row = Row { seq, at_ms, happened_ms, entry, before: Progress::default(), impression: None, since_ms: None };
-    let Entry::Answer { record, step, value } = row.entry.clone() else {
-        return Ok(if put(sql, &id, &row, None)? { Taken::New } else { Taken::Known });
-    };
-    let decision = record.decision.to_string();
-    let withdrawals = recorded(sql, &decision, &mut row, &record.offer)?;
-    let stored = match step {
-        Step::Withdrawal(stage) if stage >= row.before.reached => {
-            let known = is_known(sql, &id)?;
-            return Ok(if known { Taken::Known } else { Taken::Refused("the stage has not been reached".to_owned()) });
+/// Rows on their way into the table: what is on record of their ids and showings is read once for all of them, and they are
+/// written together at the end of the turn. A statement of its own for each would cost most of the turn.
+struct Appending<'a> {
+    sql: &'a Sql,
+    at_ms: u64,
+    /// The last number that is given.
+    seq: u64,
+    known: BTreeSet<String>,
+    /// By decision and offer, what is on record of the showing, the oldest first.
+    showings: BTreeMap<(String, String), Vec<Recorded>>,
+    rows: Vec<[SqlStorageValue; 7]>,
+    /// Customer, offer, when it happened, row.
+    touches: Vec<[SqlStorageValue; 4]>,
+}
+
+/// A step on record.
+struct Recorded {
+    seq: u64,
+    name: String,
+    at_ms: u64,
+}
+
+impl<'a> Appending<'a> {
+    fn new(sql: &'a Sql, seq: u64, at_ms: u64, rows: &[NewRow]) -> Result<Self, Failure> {
+        let mut known = BTreeSet::new();
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        for ids in ids.chunks(MOST_PARAMETERS) {
+            let of_ids = format!("SELECT id FROM rows WHERE id IN ({})", places(ids.len()));
+            for mut row in sql.rows(&of_ids, ids.iter().map(|id| (*id).into()).collect())? {
+                known.insert(row.text()?);
+            }
         }
-        _ => put(sql, &id, &row, Some((&decision, &record.offer, &step_name(step, withdrawals))))?,
-    };
-    let stands = |stage| Standing { sql, decision: &decision, offer: &record.offer, stage };
-    match (step, value) {
-        (Step::Stage(stage), Some(value)) if stored => stands(stage).write(value)?,
-        // The same stage with another value corrects it.
-        (Step::Stage(stage), Some(value)) if stands(stage).value()? != Some(value) && !is_known(sql, &id)? => {
-            put(sql, &id, &row, None)?;
-            stands(stage).write(value)?;
+        let decisions: BTreeSet<String> = rows
+            .iter()
+            .filter_map(|row| match &row.entry {
+                Entry::Answer { record, .. } => Some(record.decision.to_string()),
+                Entry::Note { .. } => None,
+            })
+            .collect();
+        let decisions: Vec<String> = decisions.into_iter().collect();
+        let mut showings: BTreeMap<(String, String), Vec<Recorded>> = BTreeMap::new();
+        for decisions in decisions.chunks(MOST_PARAMETERS) {
+            let of_decisions = format!(
+                "SELECT decision, offer, seq, step, at FROM rows WHERE decision IN ({}) AND step IS NOT NULL ORDER BY seq",
+                places(decisions.len())
+            );
+            for mut row in sql.rows(&of_decisions, decisions.iter().map(|one| one.as_str().into()).collect())? {
+                let showing = (row.text()?, row.text()?);
+                let recorded = Recorded { seq: row.number()?, name: row.text()?, at_ms: row.number()? };
+                showings.entry(showing).or_default().push(recorded);
+            }
+        }
+        Ok(Self { sql, at_ms, seq, known, showings, rows: Vec::new(), touches: Vec::new() })
+    }
+
+    /// Takes a row unless it is on record.
+    fn take(&mut self, new: NewRow) -> Result<Taken, Failure> {
+        let NewRow { id, entry, happened_ms } = new;
+        let mut row = Row {
+            seq: self.seq + 1,
+            at_ms: self.at_ms,
+            happened_ms,
+            entry,
+            before: Progress::default(),
+            impression: None,
+            since_ms: None,
+        };
+        if self.known.contains(&id) {
+            return Ok(Taken::Known);
+        }
+        let Entry::Answer { record, step, value } = row.entry.clone() else {
+            self.put(id, &row, None)?;
             return Ok(Taken::New);
+        };
+        let showing = (record.decision.to_string(), record.offer.clone());
+        let on_record = self.showings.get(&showing).map_or(&[][..], Vec::as_slice);
+        let withdrawals = complete(&mut row, on_record);
+        let name = step_name(step, withdrawals);
+        let stands = |stage| Standing { sql: self.sql, decision: &showing.0, offer: &showing.1, stage };
+        match (step, value) {
+            (Step::Withdrawal(stage), _) if stage >= row.before.reached => {
+                return Ok(Taken::Refused("the stage has not been reached".to_owned()));
+            }
+            _ if on_record.iter().any(|recorded| recorded.name == name) => {
+                let Some((stage, value)) = stage_of(step).zip(value) else { return Ok(Taken::Known) };
+                if stands(stage).value()? == Some(value) {
+                    return Ok(Taken::Known);
+                }
+                // The same stage with another value corrects it.
+                stands(stage).write(value)?;
+                self.put(id, &row, None)?;
+                return Ok(Taken::New);
+            }
+            (Step::Withdrawal(stage), _) => stands(stage).forget_from()?,
+            (Step::Stage(stage), Some(value)) => stands(stage).write(value)?,
+            _ => {}
         }
-        (Step::Withdrawal(stage), _) if stored => stands(stage).forget_from()?,
-        _ => {}
+        if let (Some(customer), Step::Impression | Step::Stage(0)) = (&record.customer, step) {
+            let touch = [customer.as_str().into(), showing.1.as_str().into(), number(happened_ms), number(row.seq)];
+            self.touches.push(touch);
+        }
+        self.put(id, &row, Some((showing, name)))?;
+        Ok(Taken::New)
     }
-    if let (true, Some(customer), Step::Impression | Step::Stage(0)) = (stored, &record.customer, step) {
-        let values = vec![customer.as_str().into(), record.offer.as_str().into(), number(happened_ms), number(seq)];
-        sql.run("INSERT INTO touches VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", values)?;
+
+    /// Gives a row its number, which is the next, and its place among what is on record.
+    fn put(&mut self, id: String, row: &Row, of: Option<((String, String), String)>) -> Result<(), Failure> {
+        let (decision, offer, step) = match of {
+            Some((showing, name)) => {
+                let values = (Some(showing.0.clone()), Some(showing.1.clone()), Some(name.clone()));
+                let recorded = Recorded { seq: row.seq, name, at_ms: row.at_ms };
+                self.showings.entry(showing).or_default().push(recorded);
+                values
+            }
+            None => (None, None, None),
+        };
+        let bytes = row.write()?.into();
+        let values =
+            [number(row.seq), id.as_str().into(), decision.into(), offer.into(), step.into(), number(row.at_ms), bytes];
+        self.rows.push(values);
+        self.known.insert(id);
+        self.seq = row.seq;
+        Ok(())
     }
-    Ok(if stored { Taken::New } else { Taken::Known })
+
+    /// Writes everything. Touches name rows, so they come last.
+    fn write(self) -> Result<(), Failure> {
+        write_all(self.sql, "rows", self.rows)?;
+        write_all(self.sql, "touches", self.touches)
+    }
+}
+
+/// Inserts rows of so many columns, as many with one statement as the platform takes values for.
+fn write_all<const N: usize>(sql: &Sql, table: &str, rows: Vec<[SqlStorageValue; N]>) -> Result<(), Failure> {
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let values: Vec<SqlStorageValue> = rows.by_ref().take(MOST_PARAMETERS / N).flatten().collect();
+        let count = values.len() / N;
+        let insert = format!("INSERT INTO {table} VALUES {}", vec![format!("({})", places(N)); count].join(","));
+        sql.run(&insert, values)?;
+    }
+    Ok(())
+}
+
+/// `?,?,?`.
+fn places(count: usize) -> String {
+    vec!["?"; count].join(",")
+}
+
+fn stage_of(step: Step) -> Option<u8> {
+    match step {
+        Step::Stage(stage) => Some(stage),
+        Step::Impression | Step::Dismissal | Step::Withdrawal(_) => None,
+    }
 }
 
 /// Completes a row by what is on record of its showing; how often a stage of it was withdrawn.
-fn recorded(sql: &Sql, decision: &str, row: &mut Row, offer: &str) -> Result<u64, Failure> {
-    let showing = "SELECT seq, step, at FROM rows WHERE decision = ? AND offer = ? AND step IS NOT NULL ORDER BY seq";
+fn complete(row: &mut Row, on_record: &[Recorded]) -> u64 {
     let mut withdrawals = 0;
-    for mut earlier in sql.rows(showing, vec![decision.into(), offer.into()])? {
-        let (seq, name, at_ms) = (earlier.number()?, earlier.text()?, earlier.number()?);
-        let earlier = step_from(&name);
+    for Recorded { seq, name, at_ms } in on_record {
+        let earlier = step_from(name);
         if earlier != Some(Step::Dismissal) {
-            row.since_ms = row.since_ms.max(Some(at_ms));
+            row.since_ms = row.since_ms.max(Some(*at_ms));
         }
         if earlier == Some(Step::Impression) {
-            row.impression = Some(seq);
+            row.impression = Some(*seq);
         }
         withdrawals += u64::from(matches!(earlier, Some(Step::Withdrawal(_))));
         row.before = earlier.map_or(row.before, |step| row.before.after(step));
     }
-    Ok(withdrawals)
-}
-
-/// Writes a row; false where its id or its (decision, offer, step) is taken.
-fn put(sql: &Sql, id: &str, row: &Row, of: Option<(&str, &str, &str)>) -> Result<bool, Failure> {
-    let (decision, offer, step) = match of {
-        Some((decision, offer, step)) => (Some(decision), Some(offer), Some(step)),
-        None => (None, None, None),
-    };
-    let values = vec![
-        number(row.seq),
-        id.into(),
-        decision.into(),
-        offer.into(),
-        step.into(),
-        number(row.at_ms),
-        row.write()?.into(),
-    ];
-    let insert = "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq";
-    Ok(sql.first(insert, values)?.is_some())
+    withdrawals
 }
 
 fn is_known(sql: &Sql, id: &str) -> Result<bool, Failure> {

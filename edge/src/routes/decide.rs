@@ -29,11 +29,14 @@ use crate::snapshot::Snapshot;
 
 /// Least time between two decisions kept for the console's live page: a sample, so that the hot path writes nothing.
 const SAMPLE_EVERY_MS: u64 = 200;
+/// The same while nobody looks: enough that whoever opens the console sees something at once.
+const UNWATCHED_SAMPLE_EVERY_MS: u64 = 3_000;
 /// Verified identity tokens remembered by their hash until they expire; beyond it all are verified again.
 const MOST_IDENTITIES: usize = 10_000;
 
 thread_local! {
     static SAMPLED_MS: Cell<u64> = const { Cell::new(0) };
+    static SAMPLE_MS: Cell<u64> = const { Cell::new(SAMPLE_EVERY_MS) };
     static IDENTITIES: RefCell<BTreeMap<String, Customer>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -358,7 +361,7 @@ fn sample(
     prepared: Prepared,
     customer: bool,
 ) {
-    let due = SAMPLED_MS.get() + SAMPLE_EVERY_MS <= prepared.now_ms;
+    let due = SAMPLED_MS.get() + SAMPLE_MS.get() <= prepared.now_ms;
     if !due {
         return;
     }
@@ -380,8 +383,9 @@ fn sample(
             shadow: shadow.unwrap_or_default(),
         };
         let keep = ledger::KeepSample { sample };
-        if let Err(failure) = call(&env, &ledger::name(&snapshot.site, 0), &keep).await {
-            worker::console_error!("sample of a decision: {failure}");
+        match call(&env, &ledger::name(&snapshot.site, 0), &keep).await {
+            Ok(watched) => SAMPLE_MS.set(if watched { SAMPLE_EVERY_MS } else { UNWATCHED_SAMPLE_EVERY_MS }),
+            Err(failure) => worker::console_error!("sample of a decision: {failure}"),
         }
     });
 }
