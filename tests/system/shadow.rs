@@ -77,14 +77,15 @@ async fn a_candidate_is_compared_without_being_shown() -> Result<()> {
     assert!(value("live") <= value("candidate"), "{}", found.text);
     assert!(found.at("/figures/difference/upper").as_f64() > Some(0.0), "{}", found.text);
 
+    // What the candidate would have shown is in the console's sample of decisions.
+    let sampled = world.report().await?.decisions;
+    let of_candidate = sampled.iter().filter_map(|decision| decision.shadow.first()?.offers.first());
+    assert!(of_candidate.count() > 0, "{sampled:?}");
+
     // Kept: what was compared is in the learner's checkpoint or folded again.
     world.edge.kill().await?;
     world.edge.restart().await?;
     assert_eq!(state(&world).await?.json, found.json);
-    // What the candidate would have shown is in the console's sample of decisions.
-    let sampled = world.report().await?.decisions;
-    let of_candidate = sampled.iter().filter_map(|decision| decision.shadow.first()?.offers.first());
-    assert!(of_candidate.clone().count() > 0, "{sampled:?}");
 
     // What is published ends the comparison, and so does whoever began it.
     world.server(Method::POST, "/v1/site/publish", None).await?;
