@@ -18,8 +18,8 @@ use crate::objects::site::Shards;
 use crate::routes::metrics::{Counted, count};
 use crate::snapshot::{self, Snapshot};
 
-/// Appends of one isolate to one shard that may be under way. A shard takes about 500 a second, so whoever comes last waits
-/// for about half a second; more would only wait longer.
+/// Appends of one isolate to one shard that may be under way. A shard takes some hundred a second (docs/benchmarks.md), so
+/// whoever comes last waits for most of a second; more would only wait longer.
 const MOST_UNDER_WAY: usize = 256;
 
 thread_local! {
@@ -131,7 +131,7 @@ async fn append(env: &Env, snapshot: &Snapshot, shard: u16, rows: Vec<NewRow>) -
 }
 
 /// Whatever keeps a shard from recording (it moves, restarts, has no room), its senders keep what they have.
-fn busy(site: &str, failure: &Failure) -> Failure {
+pub(crate) fn busy(site: &str, failure: &Failure) -> Failure {
     worker::console_error!("a ledger does not record: {failure}");
     turned_away(site)
 }

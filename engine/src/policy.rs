@@ -341,11 +341,16 @@ pub enum FactError {
     #[error("there is no such attribute")]
     Unknown,
     /// The attribute's source is another.
-    #[error("its source is {0:?}")]
+    #[error("its source is `{}`", word(.0))]
     OtherSource(Source),
     /// The value is not of the attribute's type, or out of bounds.
-    #[error("not a {0:?}, or too long")]
+    #[error("not of its type `{}`, or too long", word(.0))]
     OtherKind(AttributeKind),
+}
+
+/// The word that the configuration has for something.
+fn word(of: &impl serde::Serialize) -> String {
+    serde_json::to_value(of).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn slots_by_name(attributes: &[Attribute]) -> BTreeMap<Source, BTreeMap<String, usize>> {

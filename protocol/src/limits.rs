@@ -22,7 +22,7 @@ pub const SEGMENT_MESSAGES: usize = 500;
 pub const OUTCOMES_PER_BATCH: usize = 500;
 /// Largest body of a batch of outcomes, in bytes: each carries a token of about 1 kB.
 pub const OUTCOMES_BYTES: usize = 1024 * 1024;
-/// Shards of a site's ledger: 64 of them take about 30,000 batches a second.
+/// Shards of a site's ledger: a decision's outcomes without a token ask all of them.
 pub const LEDGER_SHARDS: u16 = 64;
 /// Days in which an outcome may be attributed to a showing: as long as an offer's token counts.
 pub const ATTRIBUTION_DAYS: u32 = 30;

@@ -31,7 +31,8 @@ pub struct SegmentMessage {
     /// The call; the address says it where the message stands alone.
     #[serde(rename = "type", default)]
     pub call: Option<SegmentCall>,
-    /// A repeated one is one message. Without it, a message with the same content is the same message.
+    /// A repeated one is one message. Without it, the same content with the same `timestamp` is; without either, each message
+    /// is one of its own.
     #[serde(default)]
     pub message_id: Option<String>,
     /// The customer.

@@ -52,7 +52,7 @@ pub struct SiteConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct LedgerConfig {
-    /// Shards that record side by side, 1 to [`LEDGER_SHARDS`]. One takes about 500 batches a second. May be changed at any
+    /// Shards that record side by side, 1 to [`LEDGER_SHARDS`]. `cargo xtask bench edge` says how many events one takes. May be changed at any
     /// time: what was shown before stays where its answers went.
     pub shards: u16,
     /// Days after a showing in which an outcome that names customer and offer is attributed to it, 1 to

@@ -157,7 +157,8 @@ impl Visitor {
                     answered = Instant::now();
                 }
                 Some(refusal) => {
-                    ensure!(refusal.status >= 500, "refused for good: {} {}", refusal.status, refusal.text);
+                    let busy = refusal.problem() == "busy" && refusal.headers.contains_key("retry-after");
+                    ensure!(refusal.status == 503 && busy, "refused for good: {} {}", refusal.status, refusal.text);
                     self.seen.refused.fetch_add(1, Ordering::Relaxed);
                 }
                 None => {}
@@ -591,5 +592,71 @@ async fn a_long_record_is_folded_again_once_and_holds_nobody_up() -> Result<()> 
     assert!(answered > 3, "only {answered} others were answered meanwhile");
     world.edge.kill().await?;
     assert!(holds(&checkpoint(&world)?, rows as usize), "nothing was written after the replay");
+    Ok(())
+}
+
+/// Rows that the site keeps no longer become counts by day; the model has learned from them and goes on.
+#[tokio::test]
+async fn what_is_kept_no_longer_is_counted() -> Result<()> {
+    let mut world = World::start().await?;
+    let shown = async |world: &World| -> Result<Value> {
+        Ok(world.post("/v1/decide", &world.question()).await?.at("/placements/0/offers/0/token").clone())
+    };
+    let send = async |world: &World, events: Value| -> Result<()> {
+        let receipt = world.post("/v1/events", &json!({ "site": SITE_KEY, "events": events })).await?;
+        ensure!(receipt.at("/rejected") == &json!([]), "{}", receipt.text);
+        Ok(())
+    };
+    let first = shown(&world).await?;
+    let old = json!([
+        { "id": "00000000-0001", "type": "impression", "token": first },
+        { "id": "00000000-0002", "type": "impression", "token": shown(&world).await? },
+        { "id": "00000000-0003", "type": "track", "name": "calculator_used" },
+    ]);
+    send(&world, old).await?;
+    let outcome = json!({ "outcomes": [{ "id": "o-1", "token": first, "stage": "applied", "value": 100.0 }] });
+    world.server(Method::POST, "/v1/outcomes", Some(&outcome)).await?;
+    world.until(PATIENCE, |report| report.events_folded == 4).await?;
+    world.edge.stop().await?;
+    // More than the 400 days that rows are kept.
+    let ledger = world.database("LedgerObject")?;
+    Connection::open(&ledger)?.execute("UPDATE rows SET at = at - 401 * 86400000", [])?;
+    world.edge.restart().await?;
+    send(&world, json!([{ "id": "00000000-0005", "type": "impression", "token": shown(&world).await? }])).await?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let metrics = world.server(Method::GET, "/metrics", None).await?;
+        let value = |series: &str| metrics.text.lines().any(|line| line == series);
+        if value("portico_events_kept{shard=\"0\"} 1") {
+            ensure!(value("portico_events_recorded_total{shard=\"0\"} 5"), "{}", metrics.text);
+            break;
+        }
+        ensure!(Instant::now() < end, "still kept: {}", metrics.text);
+        sleep(Duration::from_millis(100)).await;
+    }
+    let report = world.until(PATIENCE, |report| report.events_folded == 5).await?;
+    let impressions = |report: &LiveReport| -> u64 {
+        report.offers.iter().flat_map(|offer| offer.arms.values()).map(|counts| counts.impressions).sum()
+    };
+    assert_eq!(impressions(&report), 3, "what was learned stays");
+
+    world.edge.stop().await?;
+    let database = Connection::open(&ledger)?;
+    let counted: Vec<(String, u32, f64)> = database
+        .prepare("SELECT kind, sum(rows), sum(value) FROM days GROUP BY kind ORDER BY kind")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let expect = [("impression", 2, 0.0), ("stage 1", 1, 100.0), ("track calculator_used", 1, 0.0)];
+    assert_eq!(counted, expect.map(|(kind, rows, value)| (kind.to_owned(), rows, value)));
+    let worth: u32 = database.query_row("SELECT count(*) FROM worth", [], |row| row.get(0))?;
+    assert_eq!(worth, 0);
+    drop(database);
+
+    // A learner that has lost everything begins with what is kept.
+    std::fs::remove_file(world.database("LearnerObject")?)?;
+    world.edge.restart().await?;
+    send(&world, json!([{ "id": "00000000-0006", "type": "impression", "token": shown(&world).await? }])).await?;
+    let report = world.until(PATIENCE, |report| report.events_folded == 2).await?;
+    assert_eq!(impressions(&report), 2);
     Ok(())
 }

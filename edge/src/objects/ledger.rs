@@ -473,26 +473,23 @@ impl LedgerObject {
         }
         let sql = self.sql()?;
         let before_ms = now_ms.saturating_sub(keep_ms);
-        // The last row stays, so that the numbers go on.
-        let oldest = "SELECT seq, row FROM rows WHERE seq < (SELECT max(seq) FROM rows) ORDER BY seq LIMIT ?";
-        let first = sql.first("SELECT at FROM rows ORDER BY seq LIMIT 1", Vec::new())?;
-        if first.map(|mut row| row.number()).transpose()?.is_none_or(|at_ms| at_ms >= before_ms) {
-            return Ok(false);
-        }
+        // The last row stays, so that the numbers go on. Times grow with the rows: the first young one ends it.
+        let end = first_at(sql, before_ms)?;
+        let oldest = "SELECT seq, row FROM rows WHERE seq < min(?, (SELECT max(seq) FROM rows)) ORDER BY seq LIMIT ?";
         let mut last = 0;
-        for mut old in sql.rows(oldest, vec![number(COMPACT_ROWS)])? {
+        for mut old in sql.rows(oldest, vec![number(end), number(COMPACT_ROWS)])? {
             let row = Row::of_sql(&mut old)?;
-            if row.at_ms >= before_ms {
-                break;
-            }
             count_by_day(sql, &row)?;
             last = row.seq;
+        }
+        if last == 0 {
+            return Ok(false);
         }
         sql.run("DELETE FROM touches WHERE seq <= ?", vec![number(last)])?;
         let worthless = "DELETE FROM worth WHERE (decision, offer) IN (SELECT decision, offer FROM rows WHERE seq <= ? AND step IS NOT NULL)";
         sql.run(worthless, vec![number(last)])?;
         sql.run("DELETE FROM rows WHERE seq <= ?", vec![number(last)])?;
-        Ok(last > 0)
+        Ok(true)
     }
 
     fn read(&self, from: u64, to: u64) -> Result<Vec<Written>, Failure> {
@@ -504,7 +501,10 @@ impl LedgerObject {
     async fn set_push(&self, after: Duration) -> worker::Result<()> {
         self.push_set.set(true);
         let set = self.state.storage().set_alarm(after).await;
-        self.push_set.set(set.is_ok());
+        // Only a failure is noted: the alarm may have come while its own setting was waited for.
+        if set.is_err() {
+            self.push_set.set(false);
+        }
         set
     }
 

@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::http::{json, now_ms, read};
 use crate::objects::call;
 use crate::objects::ledger::{DAY_MS, Entry, FindTouch, NewRow, Taken, Touched};
-use crate::recording::{all_shards, record};
+use crate::recording::{all_shards, busy, record};
 use crate::routes::events::open;
 use crate::routes::metrics::{Counted, count};
 use crate::snapshot::{self, Snapshot};
@@ -126,7 +126,8 @@ fn check(snapshot: &Snapshot, outcome: &Outcome) -> Result<u8, String> {
 async fn last_touch(env: &Env, snapshot: &Snapshot, question: &FindTouch) -> Result<Touched, Failure> {
     let mut latest = Touched::Never;
     for (_, name) in all_shards(snapshot) {
-        match (call(env, &name, question).await?, &latest) {
+        let found = call(env, &name, question).await.map_err(|failure| busy(&snapshot.site, &failure))?;
+        match (found, &latest) {
             (Touched::Known, _) => return Ok(Touched::Known),
             (Touched::At(at_ms, _), Touched::At(before_ms, _)) if at_ms <= *before_ms => {}
             (Touched::At(at_ms, record), _) => latest = Touched::At(at_ms, record),

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use worker::{Context, Env, Request, Response};
 
 use crate::access;
-use crate::crypto::content_hash;
+use crate::crypto::{content_hash, random};
 use crate::error::Failure;
 use crate::http::{body, header, json as answer, now_ms};
 use crate::objects::call;
@@ -96,6 +96,7 @@ pub(crate) async fn segment(
             }
         }
     }
+    rejected.sort_by_key(|rejection| rejection.index);
     count(&site, Counted::Rejected, rejected.len());
     answer(200, &SegmentReceipt { success: true, rejected })
 }
@@ -144,7 +145,7 @@ struct Checked {
 
 impl Checked {
     fn of(json: Value, clock: Clock) -> Result<Self, String> {
-        let content = content_hash(json.to_string().as_bytes());
+        let content = json.to_string();
         let message: SegmentMessage = serde_json::from_value(json).map_err(|error| error.to_string())?;
         let call = message.call.ok_or("type is missing")?;
         let names = [
@@ -168,7 +169,15 @@ impl Checked {
         if Value::Object(message.properties.clone()).to_string().len() > PROPS_BYTES {
             return Err(format!("properties are larger than {PROPS_BYTES} bytes"));
         }
-        let id = format!("segment {}", message.message_id.as_deref().unwrap_or(&content));
+        // The same at the same moment is the same; without a moment nobody can tell, and nothing is to be lost.
+        let id = match (&message.message_id, &message.timestamp) {
+            (Some(id), _) => format!("segment {id}"),
+            (None, Some(_)) => format!("segment {}", content_hash(content.as_bytes())),
+            (None, None) => {
+                let id = random::<12>().map_err(|failure| failure.to_string())?;
+                format!("segment {}", data_encoding::HEXLOWER.encode(&id))
+            }
+        };
         let happened_ms = clock.happened_ms(message.timestamp.as_ref().and_then(moment), None);
         Ok(Self { message, call, id, happened_ms })
     }
@@ -247,12 +256,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_without_an_id_is_known_by_its_content() {
+    fn a_message_without_an_id_is_known_by_its_content_and_moment() {
         let clock = Clock::new(1_000, None);
         let id = |json| Checked::of(json, clock).map(|checked| checked.id);
-        let message = |event: &str| json!({ "type": "track", "userId": "peter", "event": event });
-        assert_eq!(id(message("a")), id(message("a")));
-        assert_ne!(id(message("a")), id(message("b")));
+        let message = |event: &str, at: Option<&str>| json!({ "type": "track", "userId": "peter", "event": event, "timestamp": at });
+        let now = Some("2026-11-22T05:00:00.123Z");
+        assert_eq!(id(message("a", now)), id(message("a", now)));
+        assert_ne!(id(message("a", now)), id(message("b", now)));
+        assert_ne!(id(message("a", None)), id(message("a", None)), "the same again may be meant");
         let named = json!({ "type": "track", "userId": "peter", "event": "a", "messageId": "m-1" });
         assert_eq!(id(named), Ok("segment m-1".to_owned()));
     }
