@@ -322,11 +322,14 @@ pub struct Arms {
     pub explore: f64,
     /// Days for which a visitor stays in an arm.
     pub period_days: u32,
+    /// Minutes after their first decision of a period in which what a visitor does counts for the comparison of the arms
+    /// (the conversion window): not longer than a period.
+    pub window_minutes: u32,
 }
 
 impl Default for Arms {
     fn default() -> Self {
-        Self { control: 0.1, explore: 0.05, period_days: 28 }
+        Self { control: 0.1, explore: 0.05, period_days: 28, window_minutes: 24 * 60 }
     }
 }
 

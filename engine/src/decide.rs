@@ -8,7 +8,7 @@ use crate::eligibility::Eligibility;
 use crate::facts::{Facts, Value};
 use crate::features::Feature;
 use crate::model::sigmoid;
-use crate::policy::{DAY_MS, PlacementPolicy, Policy, weighed};
+use crate::policy::{PlacementPolicy, Policy, weighed};
 use crate::predictor::{Beliefs, Predictor};
 use crate::random::{Seed, keyed_hash, name_hash};
 use crate::trace::PlacementTrace;
@@ -157,7 +157,7 @@ impl Policy {
 
     /// The arm of a visitor: a keyed hash, the same for a whole period.
     fn arm(&self, question: &Question<'_>) -> Arm {
-        let period = question.now_ms / (u64::from(self.arms.period_days.max(1)) * DAY_MS);
+        let period = question.now_ms / self.period_ms();
         let hash = keyed_hash(question.site_key, &[b"arm", question.sticky.as_bytes(), &period.to_le_bytes()]);
         let point = (hash >> 11) as f64 / (1_u64 << 53) as f64;
         if point < self.arms.control {

@@ -211,6 +211,7 @@ mod tests {
             features: vec![crate::features::bias(), fact],
             promised: vec![],
             compared: None,
+            entrant: None,
             step: Step::Impression,
             before: Progress::default(),
             impression: None,

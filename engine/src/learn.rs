@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Arm;
-use crate::evaluate::{Compared, Shadow};
+use crate::evaluate::{Compared, Entrant, Experiment, Shadow};
 use crate::features::{Feature, examination};
 use crate::frequencies::{Associations, Frequencies};
 use crate::model::{Block, DecodeError, Model};
@@ -51,6 +51,8 @@ pub struct Observation {
     pub promised: Vec<f32>,
     /// What a candidate in shadow would have put there, where there is one and the offer stood first.
     pub compared: Option<Compared>,
+    /// To whom it was shown, for the comparison of the arms; none where that was not noted.
+    pub entrant: Option<Entrant>,
     /// What happened.
     pub step: Step,
     /// What had been recorded of this showing before.
@@ -107,6 +109,8 @@ pub struct Learner {
     pub quality: Quality,
     /// How a candidate configuration compares.
     pub shadow: Shadow,
+    /// What the model brings, against the hold-out.
+    pub experiment: Experiment,
     frequencies: Frequencies,
     state: State,
 }
@@ -141,6 +145,7 @@ impl Learner {
         self.advance(policy, row.at_ms);
         self.tally.count(policy, row);
         self.compare(policy, row);
+        self.experiment.fold(policy, row, self.state.now_ms);
         let Some(offer) = known(policy, &row.offer) else {
             return;
         };
@@ -389,8 +394,11 @@ impl Learner {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         // Plain data always serializes. Not JSON, whose reader may miss a number by its last bit.
-        let state = postcard::to_stdvec(&(&self.tally, &self.quality, &self.shadow, &self.frequencies, &self.state))
-            .unwrap_or_default();
+        let state = postcard::to_stdvec(&(
+            (&self.tally, &self.quality, &self.shadow, &self.frequencies, &self.state),
+            &self.experiment,
+        ))
+        .unwrap_or_default();
         let mut bytes = (state.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&state);
         bytes.extend_from_slice(&self.model.encode());
@@ -405,9 +413,14 @@ impl Learner {
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Length)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| DecodeError::Length)?;
         let (state, model) = rest.split_at_checked(length).ok_or(DecodeError::Length)?;
-        let (tally, quality, shadow, frequencies, state) =
-            postcard::from_bytes(state).map_err(|_| DecodeError::Version)?;
-        Ok(Self { model: Model::decode(model)?, tally, quality, shadow, frequencies, state })
+        let ((tally, quality, shadow, frequencies, state), later) =
+            postcard::take_from_bytes(state).map_err(|_| DecodeError::Version)?;
+        // Learners of before there were experiments wrote nothing after it.
+        let experiment = match later {
+            [] => Experiment::default(),
+            later => postcard::from_bytes(later).map_err(|_| DecodeError::Version)?,
+        };
+        Ok(Self { model: Model::decode(model)?, tally, quality, shadow, experiment, frequencies, state })
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Arms, Attribute, AttributeKind, Config, ContactRule, Model, Ramp, Source};
 use crate::decide::Seen;
+use crate::evaluate::Setup;
 use crate::facts::{Facts, Value};
 use crate::features::Bins;
 use crate::random::name_hash;
@@ -42,6 +43,7 @@ pub struct Policy {
     pub(crate) contact: Vec<ContactRule>,
     pub(crate) distinct_groups: bool,
     pub(crate) arms: Arms,
+    pub(crate) experiment: Setup,
     pub(crate) model: Model,
     by_id: BTreeMap<String, usize>,
 }
@@ -174,6 +176,11 @@ impl Policy {
         }
         if arms.period_days == 0 {
             errors.add("/arms/period_days".to_owned(), "a period lasts at least one day");
+        } else if !(1..=u64::from(arms.period_days) * (DAY_MS / 60_000)).contains(&arms.window_minutes.into()) {
+            errors.add(
+                "/arms/window_minutes".to_owned(),
+                "a window lasts at least a minute and not longer than a period",
+            );
         }
         let model = config.model;
         if !(0.0..=10.0).contains(&model.exploration) {
@@ -210,7 +217,7 @@ impl Policy {
         }
         let by_id = offers.iter().enumerate().map(|(index, offer)| (offer.id.clone(), index)).collect();
         let attributes = config.attributes.clone();
-        let policy = Self {
+        let mut policy = Self {
             slots_by_name: slots_by_name(&attributes),
             bins: attributes.iter().map(Bins::new).collect(),
             crosses,
@@ -225,9 +232,11 @@ impl Policy {
             contact: config.contact.clone(),
             distinct_groups: config.distinct_groups,
             arms,
+            experiment: Setup::default(),
             model,
             by_id,
         };
+        policy.experiment = Setup::of(&policy);
         (policy, errors.list)
     }
 
@@ -324,6 +333,12 @@ impl Policy {
     #[must_use]
     pub fn stage_value(&self, offer: &str, stage: usize) -> f64 {
         self.offer(offer).and_then(|offer| offer.worth.get(stage)).copied().unwrap_or(0.0)
+    }
+
+    /// How long a visitor stays in an arm, in milliseconds; periods are counted from 1970.
+    #[must_use]
+    pub fn period_ms(&self) -> u64 {
+        u64::from(self.arms.period_days.max(1)) * DAY_MS
     }
 }
 

@@ -6,7 +6,7 @@ mod case;
 use std::collections::BTreeMap;
 
 use case::{Case, answer, config, impression, policy_of, shown};
-use portico_engine::evaluate::Compared;
+use portico_engine::evaluate::{Compared, Entrant};
 use portico_engine::{
     Arm, DecodeError, Facts, Learner, Model, Observation, Place, Policy, Predictor, Progress, Source, Step, decide,
     explain,
@@ -149,12 +149,14 @@ fn any_row() -> impl Strategy<Value = Observation> {
             by_chance,
         })
     });
+    let entrant = prop::option::of((any::<u64>(), prop_oneof![Just(0_u64), 0..10_000_000_u64, any::<u64>()]));
+    let entrant = entrant.prop_map(|entrant| entrant.map(|(id, entered_ms)| Entrant { id, entered_ms }));
     let rest = (any::<bool>(), 0_u8..5, any::<Option<u64>>(), 0_u64..50, any::<u16>(), any::<u64>());
-    (features, promised, (compared, arm), step, offer, channel, at_ms, rest).prop_map(
+    (features, promised, (compared, arm, entrant), step, offer, channel, at_ms, rest).prop_map(
         |(
             features,
             promised,
-            (compared, arm),
+            (compared, arm, entrant),
             step,
             offer,
             channel,
@@ -171,6 +173,7 @@ fn any_row() -> impl Strategy<Value = Observation> {
                 features,
                 promised,
                 compared,
+                entrant,
                 step,
                 before: Progress { seen, reached },
                 impression: seen.then_some(Place { shard, seq }),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use portico_engine::evaluate::ExperimentFigures;
 use portico_engine::{Arm, Change, PlacementTrace, StageQuality};
 pub use portico_engine::{Counts, CurveBucket, CurvePoint};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub struct LiveReport {
     /// The learning curve: consecutive buckets of impressions in the ledger's order, oldest first.
     #[schema(value_type = Vec<Object>)]
     pub curve: Vec<CurveBucket>,
+    /// What the model brings, against the hold-out; absent where the configuration leaves one of them without visitors.
+    #[schema(value_type = Option<Object>)]
+    pub experiment: Option<ExperimentFigures>,
     /// A sample of the newest decisions, newest first.
     pub decisions: Vec<DecisionSample>,
 }

@@ -149,13 +149,17 @@ impl Keyring {
         let key_id = u32::from_le_bytes(key_id);
         let key = self.keys.iter().find(|key| key.id == key_id).ok_or(SealError::UnknownKey)?;
         let aad = associated(header, purpose, site);
-        let mut plain = XChaCha20Poly1305::new(&key.secret.into())
+        let plain = XChaCha20Poly1305::new(&key.secret.into())
             .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
             .map_err(|_| SealError::Forged)?;
-        // A token from before the payload's last fields were added still counts: what it lacks is absent, empty or 0.
-        plain.extend_from_slice(&[0; LATER_FIELDS]);
-        postcard::from_bytes(&plain).map_err(|_| SealError::Forged)
+        read_grown(plain).map_err(|_| SealError::Forged)
     }
+}
+
+/// Reads what may have been written before the last fields of its type were added: what it lacks is absent, empty or 0.
+fn read_grown<T: DeserializeOwned>(mut bytes: Vec<u8>) -> Result<T, postcard::Error> {
+    bytes.extend_from_slice(&[0; LATER_FIELDS]);
+    postcard::from_bytes(&bytes)
 }
 
 fn associated(header: &[u8], purpose: Purpose, site: &str) -> Vec<u8> {
@@ -210,6 +214,43 @@ pub struct OfferRecord {
     /// Among which offers chance put it first, see [`OfferRecord::among`]; a bit for each offer of the configuration.
     #[serde(default)]
     pub among: Vec<u8>,
+    /// When the visitor's first decision of the arms' period was made, in milliseconds since 1970; 0 in records from before
+    /// it was noted.
+    #[serde(default)]
+    pub entered_ms: u64,
+}
+
+/// An [`OfferRecord`] inside of something that is written: as bytes of their own, so that records from before its last
+/// fields were added are read too.
+pub mod grown {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{OfferRecord, read_grown};
+
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(record: &OfferRecord, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return record.serialize(serializer);
+        }
+        serializer.serialize_bytes(&postcard::to_stdvec(record).map_err(S::Error::custom)?)
+    }
+
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// Where it is no record.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<OfferRecord>, D::Error> {
+        if deserializer.is_human_readable() {
+            return Box::deserialize(deserializer);
+        }
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        read_grown(bytes.to_vec()).map(Box::new).map_err(D::Error::custom)
+    }
 }
 
 impl OfferRecord {
@@ -284,9 +325,20 @@ pub struct Memory {
     /// Impressions, the newest last; kept only where the site has contact rules.
     #[serde(default)]
     pub seen: Vec<Seen>,
+    /// When their first decision of the arms' period was made, in milliseconds since 1970.
+    #[serde(default)]
+    pub entered_ms: u64,
 }
 
 impl Memory {
+    /// Notes a decision: the first of a period is remembered.
+    pub fn enter(&mut self, period_ms: u64, now_ms: u64) {
+        let period = |at_ms: u64| at_ms / period_ms.max(1);
+        if period(self.entered_ms) != period(now_ms) {
+            self.entered_ms = now_ms;
+        }
+    }
+
     /// Remembers a page view.
     pub fn see(&mut self, topic: Option<&str>, last_seen_ms: u64, now_ms: u64) {
         if self.visits == 0 || now_ms.saturating_sub(last_seen_ms) >= VISIT_PAUSE_MS {
@@ -418,6 +470,7 @@ mod tests {
             compared: None,
             shard: 0,
             among: vec![],
+            entered_ms: 0,
         }
     }
 
@@ -439,6 +492,15 @@ mod tests {
         assert_eq!((memory.topics.len(), memory.dismissals.len()), (MOST_TOPICS, MOST_DISMISSALS));
         memory.see(None, 0, VISIT_PAUSE_MS);
         assert_eq!(memory.visits, 2);
+    }
+
+    #[test]
+    fn the_first_decision_of_a_period_is_remembered() {
+        let mut memory = Memory::default();
+        for (now_ms, entered_ms) in [(150, 150), (199, 150), (200, 200), (250, 200), (120, 120)] {
+            memory.enter(100, now_ms);
+            assert_eq!(memory.entered_ms, entered_ms);
+        }
     }
 
     proptest! {

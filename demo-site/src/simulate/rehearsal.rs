@@ -67,6 +67,7 @@ fn rehearse(decisions: &Config, seed: u64, visits: u64) -> Report {
                     features: decision.features.clone(),
                     promised: offer.promised.clone(),
                     compared: None,
+                    entrant: None,
                     step,
                     before,
                     impression: Some(place(0)),

@@ -11,11 +11,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portico_engine::config::Config;
-use portico_engine::evaluate::ShadowFigures;
+use portico_engine::evaluate::{Entrant, ExperimentFigures, ShadowFigures};
 use portico_engine::{
     Associations, Change, Learner, Model, Observation, Place, Policy, StageQuality, Tally, keyed_hash,
 };
 use portico_protocol::report::Lag;
+use portico_protocol::seal::OfferRecord;
 use serde::{Deserialize, Serialize};
 use worker::{Delay, DurableObject, Env, Headers, Request, Response, ResponseBuilder, State, durable_object};
 
@@ -87,6 +88,7 @@ pub(crate) struct Figures {
     pub(crate) cursors: BTreeMap<u16, u64>,
     pub(crate) lag: Lag,
     pub(crate) tally: Tally,
+    pub(crate) experiment: Option<ExperimentFigures>,
 }
 
 impl Call for GetFigures {
@@ -288,6 +290,7 @@ impl LearnerObject {
                 p95_ms: quantile(95).unwrap_or(0),
             },
             tally: loaded.learner.tally.clone(),
+            experiment: loaded.learner.experiment.figures(now_ms()),
         })
     }
 
@@ -378,6 +381,7 @@ impl Loaded {
                     features: record.features.clone(),
                     promised: record.promised.clone(),
                     compared: record.compared,
+                    entrant: entrant(record),
                     step: *step,
                     before: row.before,
                     impression: row.impression.map(|seq| Place { shard, seq }),
@@ -508,6 +512,17 @@ fn parse_checkpoint(bytes: &[u8]) -> Option<(Written, Learner)> {
 
 fn read_rows(rows: &[ledger::Written]) -> Result<Vec<Row>, Failure> {
     rows.iter().map(Row::read).collect()
+}
+
+/// Whom a record is about, for the comparison of the arms; who is not known is the visitor of one decision.
+fn entrant(record: &OfferRecord) -> Option<Entrant> {
+    let who = match (&record.visitor, &record.customer) {
+        (_, Some(customer)) => format!("customer {customer}"),
+        (Some(visitor), None) => visitor.to_string(),
+        (None, None) => record.decision.to_string(),
+    };
+    let id = keyed_hash(&[0; 16], &[b"entrant", who.as_bytes()]);
+    (record.entered_ms > 0).then_some(Entrant { id, entered_ms: record.entered_ms })
 }
 
 fn config_of(row: &Row) -> u64 {

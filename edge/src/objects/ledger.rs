@@ -14,9 +14,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use portico_engine::{Arm, Progress, Step};
+use portico_engine::evaluate::Compared;
+use portico_engine::{Arm, Feature, Progress, Step};
+use portico_protocol::id::{DecisionId, VisitorId};
 use portico_protocol::report::DecisionSample;
-use portico_protocol::seal::OfferRecord;
+use portico_protocol::seal::{OfferRecord, grown};
 use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Request, Response, SqlStorageValue, State, durable_object};
 
@@ -66,6 +68,7 @@ pub(crate) const DAY_MS: u64 = 86_400_000;
 pub(crate) enum Entry {
     /// Something happened to a shown offer.
     Answer {
+        #[serde(with = "grown")]
         record: Box<OfferRecord>,
         step: Step,
         /// What a stage was worth, where its sender says so.
@@ -125,7 +128,14 @@ pub(crate) struct Row {
 pub(crate) type Written = (u64, Vec<u8>);
 
 /// First byte of a row that is written as postcard. Rows were JSON objects once, which begin otherwise.
-const ROW_VERSION: u8 = 1;
+const ROW_VERSION: u8 = 2;
+/// In rows of this version the record lay among the other fields, ending with what it had then.
+const INLINE_VERSION: u8 = 1;
+/// The fields of that record; more than 16 are no tuple.
+type InlineRecord = (
+    (DecisionId, String, String, u32, String, Arm, Option<f64>, u64, u64, Vec<Feature>, Vec<f32>),
+    (Option<VisitorId>, Option<String>, Option<String>, u64, Option<Compared>, u16, Vec<u8>),
+);
 
 impl Row {
     fn write(&self) -> Result<Vec<u8>, Failure> {
@@ -135,6 +145,7 @@ impl Row {
     pub(crate) fn read((seq, bytes): &Written) -> Result<Self, Failure> {
         let row: Self = match bytes.split_first() {
             Some((&ROW_VERSION, rest)) => postcard::from_bytes(rest)?,
+            Some((&INLINE_VERSION, rest)) => Self::read_inline(rest)?,
             _ => {
                 let mut json: serde_json::Value = serde_json::from_slice(bytes)?;
                 if let Some(props) = json.pointer_mut("/entry/Note/props") {
@@ -144,6 +155,17 @@ impl Row {
             }
         };
         Ok(Self { seq: *seq, ..row })
+    }
+
+    fn read_inline(bytes: &[u8]) -> Result<Self, Failure> {
+        let (((_, _), is_note), rest): (((u64, u64), bool), _) = postcard::take_from_bytes(bytes)?;
+        if is_note {
+            return Ok(postcard::from_bytes(bytes)?);
+        }
+        let (_, after): (InlineRecord, _) = postcard::take_from_bytes(rest)?;
+        let (head, record) = (bytes.len() - rest.len(), rest.len() - after.len());
+        let (head, record) = (bytes.get(..head).unwrap_or_default(), rest.get(..record).unwrap_or_default());
+        Ok(postcard::from_bytes(&[head, &postcard::to_stdvec(record)?, after].concat())?)
     }
 
     fn of_sql(row: &mut sql::Row) -> Result<Self, Failure> {
@@ -863,9 +885,44 @@ mod tests {
         let json = r#"{"seq":7,"at_ms":5,"entry":{"Note":{"name":"page","props":{"title":"Loans"}}},
             "before":{"seen":false,"reached":0},"impression":null}"#;
         assert_eq!(Row::read(&(7, json.into())).unwrap(), Row { happened_ms: 0, ..row });
-        for bytes in [&b""[..], b"{", b"\x01", b"\x02abc"] {
+        for bytes in [&b""[..], b"{", b"\x01", b"\x02abc", b"\x01\x05\x04\x00abc"] {
             assert!(Row::read(&(7, bytes.to_vec())).is_err());
         }
+    }
+
+    /// A row of a time when the record lay among the other fields: what was written then, with a value that a token of then
+    /// would open to.
+    #[test]
+    fn a_row_with_its_record_inline_is_read() {
+        let offer: InlineRecord = (
+            (
+                DecisionId::new([1; 16]),
+                "saver".into(),
+                "hero".into(),
+                1,
+                "web".into(),
+                Arm::Explore,
+                Some(0.25),
+                3,
+                4,
+                vec![7],
+                vec![0.5],
+            ),
+            (Some(VisitorId::new([2; 16])), None, Some("roadbook".into()), 99, None, 5, vec![3]),
+        );
+        let (step, value, progress) = (Step::Stage(1), Some(2.5), Progress { seen: true, reached: 1 });
+        let fields = (5_u64, 4_u64, 0_u32, &offer, step, value, (progress, Some(6_u64), Some(3_u64)));
+        let row = Row::read(&(7, postcard::to_extend(&fields, vec![INLINE_VERSION]).unwrap())).unwrap();
+        let Entry::Answer { record, step: Step::Stage(1), value: Some(2.5) } = &row.entry else { panic!("{row:?}") };
+        assert_eq!((record.offer.as_str(), record.decided_ms, record.shard, &record.among), ("saver", 99, 5, &vec![3]));
+        assert_eq!((record.entered_ms, record.partner.as_deref()), (0, Some("roadbook")));
+        assert_eq!((row.seq, row.at_ms, row.happened_ms, row.before), (7, 5, 4, progress));
+        assert_eq!((row.impression, row.since_ms), (Some(6), Some(3)));
+        assert_eq!(Row::read(&(7, row.write().unwrap())).unwrap(), row);
+        let note = Row { entry: Entry::Note { name: "page".into(), props: "{}".into() }, ..row };
+        let mut written = note.write().unwrap();
+        written[0] = INLINE_VERSION;
+        assert_eq!(Row::read(&(7, written)).unwrap(), note);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(crate) type Attributes = BTreeMap<String, serde_json::Value>;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct See {
     pub(crate) topic: Option<String>,
+    /// How long they stay in an arm.
+    pub(crate) period_ms: u64,
     pub(crate) now_ms: u64,
 }
 
@@ -133,6 +135,7 @@ impl VisitorObject {
     fn see(&self, call: &See) -> Result<(Memory, Attributes), Failure> {
         let answer = self.core.with(&self.state, |known| {
             known.memory.see(call.topic.as_deref(), known.seen_ms, call.now_ms);
+            known.memory.enter(call.period_ms, call.now_ms);
             known.seen_ms = call.now_ms;
             (known.memory.clone(), known.attributes.clone())
         })?;

@@ -129,6 +129,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
                         compared: compared.filter(|_| rank == 1),
                         shard,
                         among: OfferRecord::bits(&offer.among),
+                        entered_ms: prepared.memory.entered_ms,
                         visitor: visitor.id(),
                         customer: visitor.customer().map(str::to_owned),
                         partner: caller.partner.clone(),
@@ -261,8 +262,9 @@ async fn identify(
         return Ok(Visitor::Unknown);
     }
     let topic = facts::topic(asked);
+    let period_ms = snapshot.settings.policy.period_ms();
     if let Some(customer) = customer {
-        let see = See { topic: topic.map(str::to_owned), now_ms };
+        let see = See { topic: topic.map(str::to_owned), period_ms, now_ms };
         let (memory, profile) = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
         return Ok(Visitor::Known(customer, memory, profile));
     }
@@ -275,6 +277,7 @@ async fn identify(
         None => VisitorRecord { id: VisitorId::new(random()?), seen_ms: now_ms, memory: Memory::default() },
     };
     record.memory.see(topic, record.seen_ms, now_ms);
+    record.memory.enter(period_ms, now_ms);
     record.seen_ms = now_ms;
     Ok(Visitor::Anonymous(record))
 }
@@ -313,7 +316,8 @@ fn prepare(
     let publisher = caller.partner.as_deref();
     let mut facts = facts::of_request(asked, user_agent, publisher, &caller.snapshot.settings.config.origins, now_ms);
     let (sticky, memory) = match visitor {
-        Visitor::Unknown => (decision.to_string(), Memory::default()),
+        // Nobody is remembered: each decision is a visitor of its own.
+        Visitor::Unknown => (decision.to_string(), Memory { entered_ms: now_ms, ..Memory::default() }),
         Visitor::Anonymous(record) => {
             facts::of_memory(&mut facts, &record.memory);
             (record.id.to_string(), record.memory.clone())

@@ -37,6 +37,7 @@ pub(crate) async fn live(request: &Request, env: &Env, context: &Context) -> Res
         lag: figures.lag,
         stages: settings.policy.stages().map(str::to_owned).collect(),
         curve: figures.tally.curve,
+        experiment: figures.experiment,
         decisions,
     };
     json(200, &report)

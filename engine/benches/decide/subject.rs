@@ -78,6 +78,7 @@ fn rows(policy: &Policy, offers: usize, count: usize) -> Vec<Observation> {
                 features: policy.features(&policy.slots(&visitor(n))),
                 promised: vec![0.02, 0.1],
                 compared: None,
+                entrant: None,
                 step: Step::Impression,
                 before: Progress::default(),
                 impression: None,

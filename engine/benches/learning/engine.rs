@@ -296,6 +296,7 @@ impl Record {
                 features: shown.features,
                 promised: shown.promised,
                 compared: None,
+                entrant: None,
                 step: shown.step,
                 before: *progress,
                 impression: Some(*impression),

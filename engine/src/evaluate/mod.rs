@@ -7,7 +7,8 @@
 //! - *With which probability was this offer chosen?* Control and explore know it; the model arm's is counted over repeated
 //!   decisions ([`model_propensities`]).
 //! - *Does the model earn more than the hold-out?* [`Lift`] may be looked at after every visitor without claiming more
-//!   than its level allows; [`MeanSequence`] is the same for the mean of one arm.
+//!   than its level allows; [`MeanSequence`] is the same for the mean of one arm. [`Experiment`] feeds them with
+//!   visitors as answers come in.
 //! - *What would a candidate configuration do, and earn, if it were live?* [`Shadow`], from explorers' answers.
 //!
 //! [`export`] writes the log in forms that other tools read, so that they can check the numbers.
@@ -17,6 +18,7 @@
 
 mod candidate;
 mod estimate;
+mod experiment;
 pub mod export;
 mod lift;
 mod log;
@@ -27,6 +29,8 @@ mod shadow;
 
 pub use candidate::{CandidateError, Predicted, Weighed};
 pub use estimate::{Estimate, EstimateError, WeightLimit, direct, doubly_robust, ips, snips};
+pub(crate) use experiment::Setup;
+pub use experiment::{Entrant, Experiment, ExperimentFigures, MeasureFigures};
 pub use lift::{Finding, Lift, LiftError};
 pub use log::{LogError, LogRow, Logged, RowError, read_log};
 pub use propensity::{ModelPropensities, PropensityError, model_propensities};

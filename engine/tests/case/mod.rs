@@ -125,6 +125,7 @@ pub fn impression(policy: &Policy, topic: &str, offer: &str, showing: u64) -> Ob
         features: policy.features(&policy.slots(&facts)),
         promised: vec![0.02, 0.1],
         compared: None,
+        entrant: None,
         step: Step::Impression,
         before: Progress::default(),
         impression: None,
