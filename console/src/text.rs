@@ -1,6 +1,7 @@
 //! Every word of the console, in each language: a table the compiler keeps complete.
 
 use portico_engine::Arm;
+use portico_engine::evaluate::ExperimentFigures;
 
 use crate::model::format;
 
@@ -90,17 +91,55 @@ impl Lang {
         }
     }
 
-    /// How far an arm is from what a comparison needs.
-    pub(crate) fn too_early(self, arm: Arm, impressions: u64, clicks: u64, need: (u64, u64)) -> String {
-        let name = self.text().arm(arm);
-        let (i, c, need_i, need_c) =
-            (format::integer(impressions), format::integer(clicks), format::integer(need.0), need.1);
+    /// A difference of shares: `+0.74 points`.
+    pub(crate) fn points(self, difference: f64) -> String {
+        let points = format::signed(difference * 100.0);
+        match self {
+            Lang::En => format!("{points} pts"),
+            Lang::Zh => format!("{points} 个百分点"),
+        }
+    }
+
+    /// A difference as a part of the hold-out's figure.
+    pub(crate) fn of_control(self, relative: f64) -> String {
+        let change = format::change(relative);
+        match self {
+            Lang::En => format!("{change} of the control group's figure"),
+            Lang::Zh => format!("为对照组数值的 {change}"),
+        }
+    }
+
+    /// Who has been counted, and who has not yet.
+    pub(crate) fn visitors_counted(self, experiment: &ExperimentFigures) -> String {
+        let of = |arm| format::integer(experiment.visitors.get(&arm).copied().unwrap_or(0));
+        let (model, control) = (of(Arm::Model), of(Arm::Control));
+        let (waiting, window) = (format::integer(experiment.waiting), format::window(self, experiment.window_ms));
+        let part = match (self, experiment.one_of) {
+            (_, 1) => String::new(),
+            (Lang::En, many) => format!(" One visitor of {many} is counted."),
+            (Lang::Zh, many) => format!("每 {many} 位访客计入一位。"),
+        };
         match self {
             Lang::En => format!(
-                "{name} has {i} impressions and {c} clicks so far. A comparison needs at least {need_i} and {need_c} in each arm, spread over several stretches of the curve."
+                "Visitors counted: {model} of the model, {control} of the control group. {waiting} more are within the {window} in which what they do counts.{part}"
             ),
             Lang::Zh => format!(
-                "{name}目前有 {i} 次展示、{c} 次点击。要作比较，每组至少需要 {need_i} 次展示和 {need_c} 次点击，并分布在曲线的多个区段中。"
+                "已计入访客：模型组 {model}，对照组 {control}。另有 {waiting} 位仍在 {window}的观察期内。{part}"
+            ),
+        }
+    }
+
+    /// One arm has fewer visitors than its share.
+    pub(crate) fn visitors_lost(self, experiment: &ExperimentFigures) -> String {
+        let expected = format::percent(experiment.model_share);
+        let (low, high) = (experiment.model_share_counted.lower, experiment.model_share_counted.upper);
+        let (low, high) = (format::percent(low), format::percent(high));
+        match self {
+            Lang::En => format!(
+                "Sample ratio mismatch: {expected} of these visitors should be the model's, and {low} to {high} are. Visitors of one arm get lost on the way, so trust no difference until it is known why."
+            ),
+            Lang::Zh => format!(
+                "样本比例失衡：模型组应占 {expected}，实际为 {low} 至 {high}。某一组的访客在途中流失，查明原因前请勿采信任何差异。"
             ),
         }
     }
@@ -222,7 +261,13 @@ pub(crate) struct Text {
     pub(crate) lift_worse: &'static str,
     pub(crate) lift_uncertain: &'static str,
     pub(crate) lift_early: &'static str,
-    pub(crate) lift_no_base: &'static str,
+    pub(crate) lift_no_arms: &'static str,
+    pub(crate) lift_of_value: &'static str,
+    pub(crate) lift_of_clicks: &'static str,
+    pub(crate) lift_value: &'static str,
+    pub(crate) lift_clicked: &'static str,
+    pub(crate) per_visitor: &'static str,
+    pub(crate) difference: &'static str,
     pub(crate) lift_method: &'static str,
     pub(crate) lift_method_head: &'static str,
     pub(crate) offers: &'static str,
@@ -346,8 +391,14 @@ static EN: Text = Text {
     lift_worse: "Worse than control",
     lift_uncertain: "Not yet certain",
     lift_early: "Too early to say",
-    lift_no_base: "The control group's figure is not above zero, so there is nothing to compare with.",
-    lift_method: "Ratio of the model's figure to the control group's since the first impression, minus 1. The 95 % interval is the delta method on the logarithm of the ratio with a normal approximation. It holds for one look: it is not anytime-valid yet, so do not stop a test at the first certain figure.",
+    lift_no_arms: "The configuration gives no visitors to the model or none to the control group, so nothing is compared.",
+    lift_of_value: "Value per visitor",
+    lift_of_clicks: "Visitors who click",
+    lift_value: "Value",
+    lift_clicked: "Clicked",
+    per_visitor: "Per visitor",
+    difference: "Difference",
+    lift_method: "A visitor counts once in a period, with what they do in a set time after they came in; only visitors who saw an offer count. The interval is a 95 % confidence sequence (Howard et al. 2021): it holds for all figures together and however often you look, so you may stop when the finding is certain. Value counts up to that of the dearest offer, so that single visitors do not decide.",
     lift_method_head: "How this is calculated",
     offers: "Offers",
     offer: "Offer",
@@ -459,8 +510,14 @@ static ZH: Text = Text {
     lift_worse: "劣于对照组",
     lift_uncertain: "尚不确定",
     lift_early: "为时尚早",
-    lift_no_base: "对照组的数值不大于零，无从比较。",
-    lift_method: "自首次展示以来，模型组数值与对照组数值之比减 1。95% 区间对比值取对数后用 delta 方法和正态近似求得。它只对单次查看有效，尚不支持随时查看：不要一见到“确定”就停止试验。",
+    lift_no_arms: "配置未给模型组或对照组分配访客，因此无从比较。",
+    lift_of_value: "每位访客的价值",
+    lift_of_clicks: "点击的访客占比",
+    lift_value: "价值",
+    lift_clicked: "点击",
+    per_visitor: "每位访客",
+    difference: "差异",
+    lift_method: "每位访客在一个周期内只计一次，取其进入后规定时间内的行为；只计看到优惠的访客。区间为 95% 置信序列（Howard 等，2021）：对所有数值同时成立，且无论查看多少次都成立，因此结论确定时即可停止。价值以最高价值优惠为上限，以免个别访客左右结果。",
     lift_method_head: "计算方法",
     offers: "优惠",
     offer: "优惠",

@@ -3,6 +3,7 @@
 mod access;
 mod decisions;
 mod events;
+mod experiment;
 mod exports;
 mod faults;
 mod golden;

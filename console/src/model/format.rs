@@ -111,6 +111,24 @@ pub(crate) fn duration(lang: Lang, ms: u64) -> String {
     }
 }
 
+/// A stretch of time in its largest unit, which it is a multiple of: `1 min`, `24 h`, `7 days`.
+pub(crate) fn window(lang: Lang, ms: u64) -> String {
+    let minutes = ms / 60_000;
+    let (count, [en, zh]) = match minutes {
+        m if m > 0 && m % 1440 == 0 && m > 1440 => (m / 1440, ["days", "天"]),
+        m if m > 0 && m % 60 == 0 => (m / 60, ["h", "小时"]),
+        m => (m, ["min", "分钟"]),
+    };
+    format!(
+        "{} {}",
+        integer(count),
+        match lang {
+            Lang::En => en,
+            Lang::Zh => zh,
+        }
+    )
+}
+
 /// The time of day, `offset_min` minutes ahead of UTC: `14:03:22`.
 pub(crate) fn clock(at_ms: u64, offset_min: i32) -> String {
     let day_s = 86_400;
@@ -156,6 +174,11 @@ mod tests {
         check(1_240, "1.2 s", "1.2 秒");
         check(200_000, "3 min 20 s", "3 分 20 秒");
         check(7_500_000, "2 h 5 min", "2 小时 5 分");
+        for (minutes, en, zh) in
+            [(1, "1 min", "1 分钟"), (1_440, "24 h", "24 小时"), (10_080, "7 days", "7 天"), (90, "90 min", "90 分钟")]
+        {
+            assert_eq!([Lang::En, Lang::Zh].map(|lang| window(lang, minutes * 60_000)), [en, zh]);
+        }
         assert_eq!(clock(1_000, 0), "00:00:01");
         assert_eq!(clock(1_000, -60), "23:00:01");
         assert_eq!(clock(1_763_769_802_000, 480), "08:03:22");

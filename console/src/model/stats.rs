@@ -1,18 +1,13 @@
-//! Rates, their uncertainty, and the lift of the model over the control group.
+//! Rates and their uncertainty, for the curve.
 //!
-//! Every interval here is for one look at the data. None is anytime-valid: who looks again and again and stops at
-//! the first certain figure is wrong more often than 5 % of the time. The page says so beside the figure.
+//! Every interval here is for one look at one point. Whether the model is better than the hold-out is the experiment's to
+//! say, whose interval holds at all looks together.
 
-use portico_engine::Arm;
 use portico_protocol::report::CurvePoint;
 
 /// Two-sided 95 % quantile of the standard normal distribution.
 const Z95: f64 = 1.959_963_984_540_054;
 
-/// Below these counts in an arm its part of a ratio is not near enough to normal to draw an interval from.
-pub(crate) const LIFT_MIN_IMPRESSIONS: u64 = 100;
-/// See [`LIFT_MIN_IMPRESSIONS`].
-pub(crate) const LIFT_MIN_CLICKS: u64 = 5;
 /// Neighbouring pairs of buckets needed before their differences say how noisy value is.
 const MIN_PAIRS: usize = 5;
 
@@ -110,85 +105,6 @@ pub(crate) fn sum(points: impl IntoIterator<Item = CurvePoint>) -> CurvePoint {
     })
 }
 
-/// The model against the control group.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Lift {
-    /// An arm has too little to compare.
-    TooEarly {
-        /// The arm with too little.
-        arm: Arm,
-        /// What it has.
-        has: CurvePoint,
-    },
-    /// The control group's figure is not above zero, so nothing can be a multiple of it.
-    NoBase,
-    /// The lift: 0.2 is 20 % above control.
-    Known {
-        /// The point estimate.
-        relative: f64,
-        /// Its 95 % interval.
-        interval: Interval,
-    },
-}
-
-impl Lift {
-    /// Which way the lift certainly goes, if it does.
-    pub(crate) fn verdict(&self) -> Verdict {
-        match self {
-            Lift::Known { interval, .. } if interval.low > 0.0 => Verdict::Better,
-            Lift::Known { interval, .. } if interval.high < 0.0 => Verdict::Worse,
-            Lift::Known { .. } => Verdict::NotYetCertain,
-            Lift::TooEarly { .. } | Lift::NoBase => Verdict::TooEarly,
-        }
-    }
-}
-
-/// What may be said about a lift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The whole interval is above 0.
-    Better,
-    /// The whole interval is below 0.
-    Worse,
-    /// The interval includes 0.
-    NotYetCertain,
-    /// There is no interval yet.
-    TooEarly,
-}
-
-/// The lift of `model` over `control`, each the buckets of one arm: ratio of the two figures, interval by the delta
-/// method on its logarithm (so it never reaches below −100 %).
-pub(crate) fn lift(metric: Metric, model: &[CurvePoint], control: &[CurvePoint]) -> Lift {
-    let mut parts = [(0.0, 0.0); 2];
-    for (part, (arm, buckets)) in parts.iter_mut().zip([(Arm::Model, model), (Arm::Control, control)]) {
-        let has = sum(buckets.iter().copied());
-        let variance = match metric {
-            Metric::ClickRate => {
-                let p = has.clicks.min(has.impressions) as f64 / has.impressions.max(1) as f64;
-                Some(p * (1.0 - p))
-            }
-            Metric::Value => value_variance(buckets),
-        };
-        let enough = has.impressions >= LIFT_MIN_IMPRESSIONS && has.clicks >= LIFT_MIN_CLICKS;
-        let (Some(variance), Some(figure), true) = (variance, estimate(metric, has, None), enough) else {
-            return Lift::TooEarly { arm, has };
-        };
-        let unit = match metric {
-            Metric::Value => 1000.0,
-            Metric::ClickRate => 1.0,
-        };
-        *part = (figure.mean, unit * (variance / has.impressions as f64).sqrt());
-    }
-    let [(model, model_error), (control, control_error)] = parts;
-    if control <= 0.0 || model <= 0.0 {
-        return Lift::NoBase;
-    }
-    let ratio = model / control;
-    let error = ((model_error / model).powi(2) + (control_error / control).powi(2)).sqrt();
-    let spread = (Z95 * error).exp();
-    Lift::Known { relative: ratio - 1.0, interval: Interval { low: ratio / spread - 1.0, high: ratio * spread - 1.0 } }
-}
-
 /// The probabilities one standard deviation of the logit below and above `mean`.
 pub(crate) fn probability_range(mean: f64, deviation: f64) -> Interval {
     let mean = mean.clamp(1e-9, 1.0 - 1e-9);
@@ -247,41 +163,6 @@ mod tests {
         let buckets: Vec<_> =
             (0..100).map(|_| point(1000, 0, (0..1000).filter(|_| draw()).count() as f64 * 20.0)).collect();
         close(value_variance(&buckets).unwrap_or(0.0), 36.0, 8.0);
-    }
-
-    #[test]
-    fn lift_is_certain_only_when_its_interval_leaves_zero() {
-        fn check(model: (u64, u64), control: (u64, u64), verdict: Verdict) {
-            let arm = |(impressions, clicks)| vec![point(impressions, clicks, 0.0)];
-            assert_eq!(lift(Metric::ClickRate, &arm(model), &arm(control)).verdict(), verdict);
-        }
-        check((10_000, 500), (10_000, 300), Verdict::Better);
-        check((10_000, 300), (10_000, 500), Verdict::Worse);
-        check((1_000, 50), (1_000, 45), Verdict::NotYetCertain);
-        check((1_000, 50), (99, 45), Verdict::TooEarly);
-        check((1_000, 4), (1_000, 45), Verdict::TooEarly);
-        check((0, 0), (0, 0), Verdict::TooEarly);
-    }
-
-    #[test]
-    fn lift_interval_is_katz_log_interval() {
-        // Katz et al. (1978): ratio 2, standard error of the logarithm sqrt(1/20 - 1/100 + 1/10 - 1/100).
-        let Lift::Known { relative, interval } =
-            lift(Metric::ClickRate, &[point(100, 20, 0.0)], &[point(100, 10, 0.0)])
-        else {
-            unreachable!("enough counts")
-        };
-        close(relative, 1.0, 1e-12);
-        let error = 0.13f64.sqrt();
-        close(interval.low, 2.0 * (-Z95 * error).exp() - 1.0, 1e-12);
-        close(interval.high, 2.0 * (Z95 * error).exp() - 1.0, 1e-12);
-    }
-
-    #[test]
-    fn a_worthless_control_group_has_no_lift() {
-        let model = vec![point(100, 10, 5.0); 8];
-        let control = vec![point(100, 10, 0.0); 8];
-        assert_eq!(lift(Metric::Value, &model, &control), Lift::NoBase);
     }
 
     #[test]

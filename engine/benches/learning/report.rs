@@ -19,6 +19,7 @@ pub(crate) fn text(plan: &Plan<'_>, results: &Results) -> String {
         DECISION_MS as f64 / 1_000.0,
         plan.seeds.len(),
     );
+    asked(&mut text, &figures(plan, results));
     let view = View { plan, results };
     view.stationary(&mut text);
     view.change(&mut text);
@@ -48,19 +49,67 @@ pub(crate) fn runs(results: &Results) -> String {
     text
 }
 
-/// What is asked of the learner, for machines: `{"rows":[{"name","value","unit","target","holds"}]}`.
+/// A figure of the results, and what is asked of it.
+struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    target: Option<Target>,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Figure {
+    fn holds(&self) -> Option<bool> {
+        self.target.map(|target| match target {
+            Target::AtLeast(least) => self.value >= least,
+            Target::AtMost(most) => self.value <= most,
+        })
+    }
+
+    fn target(&self) -> Option<String> {
+        self.target.map(|target| match target {
+            Target::AtLeast(least) => format!("≥ {least}"),
+            Target::AtMost(most) => format!("≤ {most}"),
+        })
+    }
+}
+
+/// For machines: `{"rows":[{"name","value","unit","target","holds"}]}`.
 pub(crate) fn rows(plan: &Plan<'_>, results: &Results) -> String {
-    let view = View { plan, results };
-    let mut rows: Vec<Value> = Vec::new();
-    let mut add = |name: &str, value: f64, target: Option<f64>| {
-        rows.push(json!({
-            "name": name,
-            "value": value,
-            "unit": "of the possible lift",
-            "target": target.map(|least| format!("≥ {least}")),
-            "holds": target.map(|least| value >= least),
-        }));
+    let row = |figure: Figure| {
+        json!({
+            "name": figure.name, "value": figure.value, "unit": figure.unit, "target": figure.target(), "holds": figure.holds(),
+        })
     };
+    json!({ "rows": figures(plan, results).into_iter().map(row).collect::<Vec<Value>>() }).to_string()
+}
+
+/// For people: those of which something is asked.
+fn asked(text: &mut String, figures: &[Figure]) {
+    line(text, "\n| asked | measured | target | |\n|---|---|---|---|");
+    for figure in figures {
+        if let (Some(target), Some(holds)) = (figure.target(), figure.holds()) {
+            let verdict = if holds { "holds" } else { "**missed**" };
+            line(text, &format!("| {} | {:.3} {} | {target} | {verdict} |", figure.name, figure.value, figure.unit));
+        }
+    }
+}
+
+/// What the results come to. What is asked after a change and of arrivals is asked of the longest stream, and of a change of
+/// most offers: `docs/decisions/014-what-a-change-is-judged-by.md`.
+fn figures(plan: &Plan<'_>, results: &Results) -> Vec<Figure> {
+    let view = View { plan, results };
+    let mut figures = Vec::new();
+    let mut add = |name: &str, value: f64, least: Option<f64>| {
+        let target = least.map(Target::AtLeast);
+        figures.push(Figure { name: name.to_owned(), value, unit: "of the possible lift", target });
+    };
+    let longest = |course, decisions| plan.lengths(course).last() == Some(&decisions);
     for (measure, mark) in plan.marks().into_iter().enumerate() {
         let ours = view.lifts(view.short(Course::Stationary), Learner::Ours, None, measure);
         let theirs = view.lifts(view.short(Course::Stationary), Learner::VowpalWabbit, None, measure);
@@ -84,22 +133,24 @@ pub(crate) fn rows(plan: &Plan<'_>, results: &Results) -> String {
             break;
         }
         let when = format!("after {offers} of {OFFERS} offers changed, last quarter of {decisions} decisions");
-        add(&when, Estimate::of(&with).mean, Some(0.48));
+        let asked = offers > OFFERS / 2 && longest(Course::Change(offers), decisions);
+        add(&when, Estimate::of(&with).mean, asked.then_some(0.48));
         let name = format!("{when}: lead over never forgetting");
-        add(&name, difference(&with, &without).mean, Some(0.06));
+        add(&name, difference(&with, &without).mean, asked.then_some(0.06));
     }
     for (decisions, of_each) in view.over_lengths(ARRIVING, Course::Arrivals) {
         let ours = view.lifts((Course::Arrivals(of_each), decisions), Learner::Ours, None, 0);
         if ours.is_empty() {
             break;
         }
+        let asked = of_each > 0 && longest(Course::Arrivals(of_each), decisions);
         let name = match of_each {
             0 => format!("the tenth after half of {decisions} decisions, no offer being new"),
             _ => {
                 format!("the tenth after half of {decisions} decisions, when {of_each} of each group's offers arrived")
             }
         };
-        add(&name, Estimate::of(&ours).mean, (of_each > 0).then_some(0.57));
+        add(&name, Estimate::of(&ours).mean, asked.then_some(0.57));
     }
     let delayed = |course| view.lifts(view.short(course), Learner::Ours, None, 0);
     let (late, at_once) = (delayed(Course::Delayed), delayed(Course::DelayedKnownAtOnce));
@@ -109,12 +160,14 @@ pub(crate) fn rows(plan: &Plan<'_>, results: &Results) -> String {
     }
     if !results.equal.is_empty() {
         let claims = results.equal.iter().filter(|run| run.sequence).count() as f64 / results.equal.len() as f64;
-        rows.push(json!({
-            "name": "A/A worlds with a false claim of lift, looked at continuously", "value": claims, "unit": "of runs",
-            "target": "≤ 0.05", "holds": claims <= 0.05,
-        }));
+        figures.push(Figure {
+            name: "A/A worlds with a false claim of lift, looked at continuously".to_owned(),
+            value: claims,
+            unit: "of runs",
+            target: Some(Target::AtMost(0.05)),
+        });
     }
-    json!({ "rows": rows }).to_string()
+    figures
 }
 
 struct View<'a> {
