@@ -4,6 +4,8 @@ use portico_engine::{Facts, Source};
 use portico_protocol::decide::DecideRequest;
 use portico_protocol::seal::Memory;
 
+use crate::snapshot::Snapshot;
+
 /// The page's facts and what follows from the request itself; the latter cannot be overridden by the page.
 pub(crate) fn of_request(
     request: &DecideRequest,
@@ -23,7 +25,8 @@ pub(crate) fn of_request(
 }
 
 /// What follows from what is remembered of the visitor.
-pub(crate) fn of_memory(facts: &mut Facts, memory: &Memory) {
+pub(crate) fn of_memory(facts: &mut Facts, memory: &Memory, snapshot: &Snapshot) {
+    facts.set_events(memory.events.counts(snapshot.counted_events()));
     facts.insert(Source::Behaviour, "visits", memory.visits);
     if let Some(interest) = memory.interest() {
         facts.insert(Source::Behaviour, "interest", interest);
@@ -33,6 +36,15 @@ pub(crate) fn of_memory(facts: &mut Facts, memory: &Memory) {
 /// The topic of the page, if it says one that is worth remembering.
 pub(crate) fn topic(request: &DecideRequest) -> Option<&str> {
     request.context.get("topic").and_then(|topic| topic.as_str()).filter(|topic| (1..=64).contains(&topic.len()))
+}
+
+/// The events that a decision for a page is, as far as they are counted.
+pub(crate) fn page_events(topic: Option<&str>, snapshot: &Snapshot) -> Vec<String> {
+    if snapshot.counted_events().next().is_none() {
+        return Vec::new();
+    }
+    let events = [Some("page".to_owned()), topic.map(|topic| format!("page:{topic}"))];
+    events.into_iter().flatten().filter(|event| snapshot.counts(event)).collect()
 }
 
 fn device(user_agent: &str) -> &'static str {

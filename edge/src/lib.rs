@@ -10,6 +10,7 @@ mod crypto;
 mod error;
 mod facts;
 mod http;
+mod memory;
 mod objects;
 mod recording;
 mod routes;

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::iter;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -42,6 +43,19 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// The events that are counted of visitors: those that a rule asks for.
+    pub(crate) fn counted_events(&self) -> impl Iterator<Item = &str> {
+        self.policies().flat_map(|policy| policy.counted_events()).map(String::as_str)
+    }
+
+    pub(crate) fn counts(&self, event: &str) -> bool {
+        self.policies().any(|policy| policy.counted_events().contains(event))
+    }
+
+    fn policies(&self) -> impl Iterator<Item = &Policy> {
+        iter::once(&self.settings.policy).chain(self.settings.candidate.as_ref().map(|(_, policy)| policy))
+    }
+
     /// What is tried in shadow: its number, its policy, and the model laid out for it.
     pub(crate) fn candidate(&self) -> Option<(u64, &Policy, &Predictor)> {
         let (number, policy) = self.settings.candidate.as_ref()?;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::random::name_hash;
 use crate::rule::limits::{EVENT_BUCKETS, EVENT_DAYS, EVENT_NAME_BYTES, EVENT_NAMES};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -97,6 +98,54 @@ impl EventCounts {
     }
 }
 
+/// The same in little room, for what travels with a visitor: hashes of names instead of names.
+///
+/// At most 64 pairs of event and day, the newest: at some ten bytes each they fit into a visitor's token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventMarks(Vec<Marked>);
+
+/// How often something happened on a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Marked {
+    /// Half of the name's hash.
+    event: u32,
+    day: u32,
+    times: u32,
+}
+
+impl EventMarks {
+    const MOST: usize = 64;
+
+    /// Counts one event at a moment of the server's clock, in milliseconds since 1970.
+    pub fn record(&mut self, name: &str, at_ms: u64) {
+        let (event, day) = (mark(name), u32::try_from(at_ms / DAY_MS).unwrap_or(u32::MAX));
+        match self.0.iter_mut().find(|marked| (marked.event, marked.day) == (event, day)) {
+            Some(marked) => marked.times = marked.times.saturating_add(1),
+            None => self.0.push(Marked { event, day, times: 1 }),
+        }
+        self.0.sort_unstable_by_key(|marked| (marked.day, marked.event));
+        self.0.drain(..self.0.len().saturating_sub(Self::MOST));
+        let newest = self.0.last().map_or(0, |marked| marked.day);
+        self.0.retain(|marked| newest - marked.day < EVENT_DAYS);
+    }
+
+    /// The counts of events whose names are known.
+    #[must_use]
+    pub fn counts<'a>(&self, names: impl Iterator<Item = &'a str>) -> EventCounts {
+        let of = |name: &str| {
+            let event = mark(name);
+            let days: Days =
+                self.0.iter().filter(|marked| marked.event == event).map(|marked| (marked.day, marked.times)).collect();
+            (name.to_owned(), days)
+        };
+        names.map(of).collect::<BTreeMap<String, Days>>().into()
+    }
+}
+
+fn mark(name: &str) -> u32 {
+    name_hash(&[b"event", name.as_bytes()]) as u32
+}
+
 fn name_fits(name: &str) -> bool {
     (1..=EVENT_NAME_BYTES).contains(&name.len())
 }
@@ -157,6 +206,27 @@ mod tests {
         assert_eq!(buckets(&counts), EVENT_BUCKETS);
         assert_eq!(counts.within_days("name:0", 25, 1_089 * DAY_MS), 25);
         counts.by_name.keys().for_each(|name| assert!(counts.within_days(name, 90, 1_089 * DAY_MS) < 27));
+    }
+
+    #[test]
+    fn marks_give_the_counts_of_known_names() {
+        let mut marks = EventMarks::default();
+        for (name, day) in [("page:loans", 10), ("page:loans", 12), ("page:loans", 12), ("calculator", 12)] {
+            marks.record(name, day * DAY_MS + 7);
+        }
+        let counts = marks.counts(["page:loans", "page:cards"].into_iter());
+        let within = |name, days| counts.within_days(name, days, 12 * DAY_MS);
+        assert_eq!((within("page:loans", 1), within("page:loans", 3), within("page:cards", 90)), (2, 3, 0));
+        assert_eq!(within("calculator", 1), 0, "nobody asked for it");
+        // The newest stay, and nothing older than can be asked for.
+        (0..100_u64).for_each(|day| marks.record("visit", (1_000 + day) * DAY_MS));
+        assert_eq!(marks.0.len(), EventMarks::MOST);
+        assert_eq!(marks.counts(["visit"].into_iter()).within_days("visit", 90, 1_099 * DAY_MS), 64);
+        marks.record("visit", 1_200 * DAY_MS);
+        assert_eq!(marks.0.len(), 1);
+        marks.record("visit", u64::MAX);
+        marks.record("visit", 0);
+        assert_eq!(marks.0.len(), 1);
     }
 
     fn any_counts() -> impl Strategy<Value = EventCounts> {

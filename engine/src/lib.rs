@@ -30,7 +30,7 @@ mod trace;
 pub use config::Source;
 pub use date::moment_ms;
 pub use decide::{Ask, Chosen, Decision, Dismissal, Filled, Question, Seen, decide, decide_as, explain};
-pub use events::EventCounts;
+pub use events::{EventCounts, EventMarks};
 pub use facts::{Facts, Value};
 pub use features::Feature;
 pub use frequencies::{Association, Associations};

@@ -44,6 +44,8 @@ pub struct Policy {
     pub(crate) distinct_groups: bool,
     pub(crate) arms: Arms,
     pub(crate) experiment: Setup,
+    /// Events that any rule counts.
+    counted: BTreeSet<String>,
     pub(crate) model: Model,
     by_id: BTreeMap<String, usize>,
 }
@@ -233,10 +235,12 @@ impl Policy {
             distinct_groups: config.distinct_groups,
             arms,
             experiment: Setup::default(),
+            counted: BTreeSet::new(),
             model,
             by_id,
         };
         policy.experiment = Setup::of(&policy);
+        policy.counted = policy.rules().flat_map(Rule::events).map(str::to_owned).collect();
         (policy, errors.list)
     }
 
@@ -327,6 +331,17 @@ impl Policy {
 
     pub(crate) fn offer(&self, id: &str) -> Option<&OfferPolicy> {
         self.offers.get(*self.by_id.get(id)?)
+    }
+
+    /// The events that rules count, in order: no others need be remembered of a visitor.
+    #[must_use]
+    pub fn counted_events(&self) -> &BTreeSet<String> {
+        &self.counted
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let groups = self.groups.iter().filter_map(|group| group.rule.as_ref());
+        self.schema.rules().chain(groups).chain(self.offers.iter().filter_map(|offer| offer.rule.as_ref()))
     }
 
     /// What reaching a stage of an offer is worth, in units of the weighed KPIs.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::decide::Consent;
+
 /// A batch of events from one visitor.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct EventsRequest {
@@ -13,6 +15,16 @@ pub struct EventsRequest {
     /// The visitor token, if there is one.
     #[serde(default)]
     pub visitor: Option<String>,
+    /// What the visitor agreed to; the site's default where absent. Without personalization the events are nobody's.
+    #[serde(default)]
+    pub consent: Option<Consent>,
+    /// A token by which the site's server vouches for a customer: whose page views and tracked events these are; nobody's where it
+    /// does not hold.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// The same for a caller with a secret key, who may name the customer.
+    #[serde(default)]
+    pub customer: Option<String>,
     /// The sender's clock when it sent this, in milliseconds since 1970: what its clock is wrong by is taken off the times of
     /// the events.
     #[serde(default)]

@@ -42,6 +42,9 @@ pub struct LiveReport {
 /// Lag figures in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Lag {
+    /// How many batches that is; 0 after the learner was started, until the next answer comes.
+    #[serde(default)]
+    pub batches: u32,
     /// Of the last batch.
     pub last_ms: u64,
     /// Median over the last batches.

@@ -8,7 +8,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use data_encoding::BASE64URL_NOPAD;
 use portico_engine::evaluate::Compared;
-use portico_engine::{Arm, Dismissal, Feature, Seen};
+use portico_engine::{Arm, Dismissal, EventMarks, Feature, Seen};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -328,6 +328,9 @@ pub struct Memory {
     /// When their first decision of the arms' period was made, in milliseconds since 1970.
     #[serde(default)]
     pub entered_ms: u64,
+    /// How often the events that rules count happened, by day.
+    #[serde(default)]
+    pub events: EventMarks,
 }
 
 impl Memory {

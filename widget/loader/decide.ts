@@ -3,7 +3,7 @@
 import { address, emit, listen, sleep, warn } from "./page.ts";
 import { post } from "./post.ts";
 import type { Slot } from "./slot.ts";
-import { consent, identified, remember, silent } from "./visitor.ts";
+import { identified, remember, silent } from "./visitor.ts";
 
 export interface Offer {
   offer: string;
@@ -65,9 +65,8 @@ const decide = async (): Promise<void> => {
   const signal = AbortSignal.timeout(DEADLINE_MS);
   let status = 200;
   try {
-    const identity = await identified(() => void ask()).catch(warn);
+    await identified(() => void ask()).catch(warn);
     const question = {
-      identity,
       locale: document.documentElement.lang || navigator.language,
       ...facts,
       page: { url: address(), title: document.title, referrer: document.referrer },
@@ -75,7 +74,6 @@ const decide = async (): Promise<void> => {
         id: at.getAttribute("placement"),
         count: +at.getAttribute("count")! || undefined,
       })),
-      consent: consent(),
       html: true,
     };
     const response = await post("decide", question, signal);

@@ -10,6 +10,8 @@ let said: Consent | undefined;
 let token: string | null | undefined;
 let identity: Identity;
 let late: Promise<Jwt> | undefined;
+/** The JWT of the last question. */
+export let jwt: Jwt | 0;
 
 /** In localStorage: the visitor token, only with consent to personalization. */
 const KEY = "portico.visitor." + site;
@@ -58,17 +60,17 @@ export const agree = (to: Consent): void => {
 /** Sets who is logged in: a JWT, a way to get one, or nobody. */
 export const identify = (who: Identity): void => {
   identity = who;
-  late = undefined;
+  late = jwt = undefined;
   if (!who) forget();
 };
 
-/** The JWT if it comes within 300 ms. One that comes later goes with the next question, which `again` asks. */
-export const identified = async (again: () => void): Promise<Jwt> => {
+/** Takes the JWT if it comes within 300 ms. One that comes later goes with the next question, which `again` asks. */
+export const identified = async (again: () => void): Promise<void> => {
   const found = late ?? (async () => (typeof identity === "function" ? identity() : identity))();
-  late = undefined;
-  const jwt = await Promise.race([found, sleep(300)]);
-  if (jwt !== 0) return jwt;
-  late = found;
-  found.then(again, warn);
-  return null;
+  late = jwt = undefined;
+  jwt = await Promise.race([found, sleep(300)]);
+  if (jwt === 0) {
+    late = found;
+    found.then(again, warn);
+  }
 };

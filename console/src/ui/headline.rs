@@ -52,7 +52,7 @@ fn found(c: Console, metric: Metric, experiment: &ExperimentFigures) -> impl Int
             </tr></thead>
             <tbody>{experiment.measures.iter().map(|measure| row(c, measure)).collect_view()}</tbody>
         </table>
-        <p class="muted">{c.lang.get().visitors_counted(experiment)}</p>
+        <p class="note">{c.lang.get().visitors_counted(experiment)}</p>
     }
 }
 
@@ -84,8 +84,7 @@ fn row(c: Console, measure: &MeasureFigures) -> impl IntoView {
     let metric = of_measure(measure);
     let name = match measure.stage.as_deref() {
         None => c.t().lift_value.to_owned(),
-        Some("click") => c.t().lift_clicked.to_owned(),
-        Some(stage) => stage.to_owned(),
+        Some(stage) => c.lang.get().stage(stage),
     };
     let mean = |arm| measure.means.get(&arm).map_or("–".to_owned(), |mean| figure(metric, *mean));
     view! {
@@ -110,7 +109,11 @@ fn signed(c: Console, metric: Metric, difference: f64) -> String {
 }
 
 fn interval(c: Console, metric: Metric, interval: Interval) -> String {
-    format!("{} … {}", signed(c, metric, interval.lower), signed(c, metric, interval.upper))
+    let lower = match metric {
+        Metric::Value => format::signed(interval.lower),
+        Metric::ClickRate => format::signed(interval.lower * 100.0),
+    };
+    format!("{lower} … {}", signed(c, metric, interval.upper))
 }
 
 /// The interval drawn against zero.

@@ -75,8 +75,8 @@ pub(super) fn figures(c: Console) -> impl IntoView {
         0 => none.to_owned(),
         n => format::integer(n),
     };
-    // Without a model nothing has been folded into one, so there is no delay to tell.
-    let duration = move |ms| match of(|r| r.model) {
+    // Where nothing has been folded lately there is no delay to tell.
+    let duration = move |ms| match of(|r| r.lag.batches.into()) {
         0 => "–".to_owned(),
         _ => format::duration(c.lang.get(), ms),
     };

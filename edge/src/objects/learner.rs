@@ -285,6 +285,7 @@ impl LearnerObject {
             folded: loaded.progress.rows,
             cursors: loaded.progress.cursors.clone(),
             lag: Lag {
+                batches: u32::try_from(loaded.lags.len()).unwrap_or(u32::MAX),
                 last_ms: loaded.lags.back().copied().unwrap_or(0),
                 p50_ms: quantile(50).unwrap_or(0),
                 p95_ms: quantile(95).unwrap_or(0),

@@ -34,6 +34,8 @@ pub(crate) type Attributes = BTreeMap<String, serde_json::Value>;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct See {
     pub(crate) topic: Option<String>,
+    /// What of it rules count.
+    pub(crate) events: Vec<String>,
     /// How long they stay in an arm.
     pub(crate) period_ms: u64,
     pub(crate) now_ms: u64,
@@ -60,11 +62,13 @@ impl Call for PutProfile {
     type Answer = ();
 }
 
-/// What the customer did with offers.
+/// What the customer did.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Answered {
     pub(crate) dismissed: Vec<String>,
     pub(crate) seen: Vec<Seen>,
+    /// What happened that rules count.
+    pub(crate) events: Vec<String>,
     pub(crate) now_ms: u64,
 }
 
@@ -79,6 +83,7 @@ impl Answered {
     pub(crate) fn remember(self, memory: &mut Memory) {
         self.dismissed.iter().for_each(|offer| memory.dismiss(offer, self.now_ms));
         memory.look(self.seen);
+        self.events.iter().for_each(|event| memory.events.record(event, self.now_ms));
     }
 }
 
@@ -136,6 +141,7 @@ impl VisitorObject {
         let answer = self.core.with(&self.state, |known| {
             known.memory.see(call.topic.as_deref(), known.seen_ms, call.now_ms);
             known.memory.enter(call.period_ms, call.now_ms);
+            call.events.iter().for_each(|event| known.memory.events.record(event, call.now_ms));
             known.seen_ms = call.now_ms;
             (known.memory.clone(), known.attributes.clone())
         })?;

@@ -263,8 +263,9 @@ async fn identify(
     }
     let topic = facts::topic(asked);
     let period_ms = snapshot.settings.policy.period_ms();
+    let page_events = facts::page_events(topic, snapshot);
     if let Some(customer) = customer {
-        let see = See { topic: topic.map(str::to_owned), period_ms, now_ms };
+        let see = See { topic: topic.map(str::to_owned), events: page_events, period_ms, now_ms };
         let (memory, profile) = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
         return Ok(Visitor::Known(customer, memory, profile));
     }
@@ -278,12 +279,13 @@ async fn identify(
     };
     record.memory.see(topic, record.seen_ms, now_ms);
     record.memory.enter(period_ms, now_ms);
+    page_events.iter().for_each(|event| record.memory.events.record(event, now_ms));
     record.seen_ms = now_ms;
     Ok(Visitor::Anonymous(record))
 }
 
 /// The customer of an identity token; a token verified once is remembered until it expires.
-async fn verified(snapshot: &Snapshot, token: &str, now_ms: u64) -> Result<Customer, Failure> {
+pub(crate) async fn verified(snapshot: &Snapshot, token: &str, now_ms: u64) -> Result<Customer, Failure> {
     let refused = |error: portico_protocol::identity::IdentityError| {
         let errors = vec![FieldError { pointer: "/identity".into(), detail: error.to_string() }];
         Failure::invalid(ProblemKind::Identity, "Let the site's server issue a new identity token.", errors)
@@ -319,11 +321,11 @@ fn prepare(
         // Nobody is remembered: each decision is a visitor of its own.
         Visitor::Unknown => (decision.to_string(), Memory { entered_ms: now_ms, ..Memory::default() }),
         Visitor::Anonymous(record) => {
-            facts::of_memory(&mut facts, &record.memory);
+            facts::of_memory(&mut facts, &record.memory, &caller.snapshot);
             (record.id.to_string(), record.memory.clone())
         }
         Visitor::Known(customer, memory, profile) => {
-            facts::of_memory(&mut facts, memory);
+            facts::of_memory(&mut facts, memory, &caller.snapshot);
             facts.extend(Source::Profile, profile.clone());
             facts.extend(Source::Identity, customer.attributes.clone());
             (format!("customer {}", customer.id), memory.clone())

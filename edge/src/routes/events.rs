@@ -1,22 +1,18 @@
 //! `POST /v1/events`: each event is judged alone, everything accepted is durable before the answer.
 
-use std::collections::BTreeMap;
-
-use portico_engine::{Seen, Step};
+use portico_engine::Step;
 use portico_protocol::events::{Event, EventKind, EventsRequest, EventsResponse, Rejection};
 use portico_protocol::limits::{BODY_BYTES, EVENTS_PER_BATCH, NAME_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
-use portico_protocol::seal::{OfferRecord, Purpose, SealError, VisitorRecord};
+use portico_protocol::seal::{OfferRecord, Purpose, SealError};
 use worker::{Context, Env, Request, Response};
 
 use crate::access::{self, Caller};
 use crate::error::Failure;
 use crate::http::{header, json, now_ms, read};
-use crate::objects::call;
+use crate::memory::{Memories, Sender, TRACKED};
 use crate::objects::ledger::{Entry, NewRow, Taken};
-use crate::objects::visitor::{self, Answered};
 use crate::recording::record;
-use crate::routes::decide::seal_visitor;
 use crate::routes::metrics::{Counted, count};
 use crate::snapshot::Snapshot;
 
@@ -28,7 +24,8 @@ pub(crate) const PROPS_BYTES: usize = 2048;
 pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let bearer = access::bearer(&request);
     let origin = header(&request, "Origin");
-    let asked: EventsRequest = read(&mut request, BODY_BYTES).await?;
+    let is_private = header(&request, "Sec-GPC").as_deref() == Some("1");
+    let mut asked: EventsRequest = read(&mut request, BODY_BYTES).await?;
     let caller = access::visitor_side(env, context, bearer.as_deref(), origin.as_deref(), &asked.site).await?;
     if asked.events.len() > EVENTS_PER_BATCH {
         let detail = format!("{} events; at most {EVENTS_PER_BATCH} go in one batch", asked.events.len());
@@ -39,18 +36,20 @@ pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -
     let clock = Clock::new(now_ms, asked.sent);
     let mut answer = EventsResponse::default();
     let mut rows = Vec::with_capacity(asked.events.len());
-    for (index, event) in (0_u32..).zip(asked.events) {
+    for (index, event) in (0_u32..).zip(std::mem::take(&mut asked.events)) {
         match judge(&caller, event, clock) {
             Ok(row) => rows.push(row),
             Err(reason) => answer.rejected.push(Rejection { index, reason }),
         }
     }
+    let sender = Sender::of(&caller, &asked, is_private, now_ms).await?;
     if !rows.is_empty() {
-        let answers = answers(&caller.snapshot, &rows);
-        let stored = record(env, context, &caller.snapshot, rows).await?;
+        let snapshot = &caller.snapshot;
+        let memories = Memories::of(snapshot, &rows, sender.visitor.as_ref(), |_| sender.customer.clone(), now_ms);
+        let stored = record(env, context, snapshot, rows).await?;
         answer.accepted = stored.iter().filter(|taken| **taken == Taken::New).count() as u32;
         answer.duplicate = stored.len() as u32 - answer.accepted;
-        answer.visitor = remember(env, &caller.snapshot, asked.visitor.as_deref(), &answers, &stored, now_ms).await?;
+        answer.visitor = memories.keep(env, snapshot, sender.visitor, &stored, now_ms).await?;
     }
     count(&caller.snapshot.site, Counted::Rejected, answer.rejected.len());
     json(202, &answer)
@@ -120,7 +119,7 @@ fn judge(caller: &Caller, event: serde_json::Value, clock: Clock) -> Result<NewR
         }
         EventKind::Track => {
             let name = event.name.ok_or("name is missing")?;
-            let entry = Entry::Note { name: format!("track {name}"), props };
+            let entry = Entry::Note { name: format!("{TRACKED}{name}"), props };
             return Ok(NewRow { id: event.id, entry, happened_ms: clock.happened_ms(event.at, None) });
         }
     };
@@ -132,65 +131,6 @@ fn judge(caller: &Caller, event: serde_json::Value, clock: Clock) -> Result<NewR
     }
     let happened_ms = clock.happened_ms(event.at, Some(record.decided_ms));
     Ok(NewRow { id: event.id, entry: Entry::Answer { record: Box::new(record), step, value: None }, happened_ms })
-}
-
-/// What is worth remembering of a batch: by row, whose offer was put away or seen. Impressions only where the site has
-/// rules that count them.
-fn answers(snapshot: &Snapshot, rows: &[NewRow]) -> Vec<Option<(OfferRecord, Step)>> {
-    let counts_contacts = !snapshot.settings.config.decisions.contact.is_empty();
-    let worth_it = |row: &NewRow| match &row.entry {
-        Entry::Answer { record, step: step @ Step::Dismissal, .. } => Some((OfferRecord::clone(record), *step)),
-        Entry::Answer { record, step: step @ Step::Impression, .. } if counts_contacts => {
-            Some((OfferRecord::clone(record), *step))
-        }
-        _ => None,
-    };
-    rows.iter().map(worth_it).collect()
-}
-
-/// Remembers answers: with the customers' objects, or in the visitor's renewed token. An impression only when it was new;
-/// a dismissal always, for the answer that renewed the token may have been lost.
-async fn remember(
-    env: &Env,
-    snapshot: &Snapshot,
-    visitor: Option<&str>,
-    answers: &[Option<(OfferRecord, Step)>],
-    stored: &[Taken],
-    now_ms: u64,
-) -> Result<Option<String>, Failure> {
-    let anonymous = visitor.and_then(|token| {
-        snapshot.settings.keyring.open::<VisitorRecord>(Purpose::Visitor, &snapshot.site, token, now_ms).ok()
-    });
-    let mut by_customer: BTreeMap<Option<&str>, Answered> = BTreeMap::new();
-    for (answer, new) in answers.iter().zip(stored) {
-        let new = *new == Taken::New;
-        let Some((record, step)) = answer.as_ref().filter(|(_, step)| new || *step == Step::Dismissal) else {
-            continue;
-        };
-        let theirs = anonymous.as_ref().is_some_and(|visitor| record.visitor == Some(visitor.id));
-        if record.customer.is_none() && !theirs {
-            continue;
-        }
-        let answered = by_customer.entry(record.customer.as_deref()).or_default();
-        match step {
-            Step::Dismissal => answered.dismissed.push(record.offer.clone()),
-            _ => answered.seen.push(Seen { offer: Seen::mark(&record.offer), at_ms: now_ms }),
-        }
-    }
-    let mut renewed = None;
-    for (customer, answered) in by_customer {
-        let answered = Answered { now_ms, ..answered };
-        match (customer, &anonymous) {
-            (Some(customer), _) => call(env, &visitor::name(&snapshot.site, customer), &answered).await?,
-            (None, Some(visitor)) => {
-                let mut visitor = visitor.clone();
-                answered.remember(&mut visitor.memory);
-                renewed = Some(seal_visitor(snapshot, &visitor)?);
-            }
-            (None, None) => {}
-        }
-    }
-    Ok(renewed)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use worker::{Context, Env, Request, Response};
 use crate::access;
 use crate::error::Failure;
 use crate::http::{json, now_ms, read};
+use crate::memory::Memories;
 use crate::objects::call;
 use crate::objects::ledger::{DAY_MS, Entry, FindTouch, NewRow, Taken, Touched};
 use crate::recording::{all_shards, busy, record};
@@ -48,7 +49,9 @@ pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context)
         }
     }
     if !rows.is_empty() {
+        let memories = Memories::of(&snapshot, &rows, None, |_| None, now_ms);
         let stored = record(env, context, &snapshot, rows).await?;
+        memories.keep(env, &snapshot, None, &stored, now_ms).await?;
         for (index, taken) in indices.into_iter().zip(stored) {
             match taken {
                 Taken::New => answer.accepted += 1,

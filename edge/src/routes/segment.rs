@@ -22,6 +22,7 @@ use crate::access;
 use crate::crypto::{content_hash, random};
 use crate::error::Failure;
 use crate::http::{body, header, json as answer, now_ms};
+use crate::memory::{Memories, TRACKED};
 use crate::objects::call;
 use crate::objects::ledger::{Entry, NewRow, Taken};
 use crate::objects::visitor::{self, Attributes, PutProfile};
@@ -62,7 +63,7 @@ pub(crate) async fn segment(
     let now_ms = now_ms();
     let clock = Clock::new(now_ms, sent_at.as_ref().and_then(moment));
     let mut rejected = Vec::new();
-    let (mut rows, mut indices) = (Vec::new(), Vec::new());
+    let (mut rows, mut indices, mut customers) = (Vec::new(), Vec::new(), Vec::new());
     for (index, message) in (0_u32..).zip(messages) {
         let mut refuse = |reason| rejected.push(Rejection { index, reason });
         let checked = Checked::of(message, clock);
@@ -81,16 +82,21 @@ pub(crate) async fn segment(
                 Judged::Row(row) => {
                     rows.push(*row);
                     indices.push(index);
+                    customers.push(None);
                 }
                 Judged::Known => {}
                 Judged::Refused(reason) => refuse(reason),
             }
         }
+        customers.push(checked.message.user_id.clone());
         rows.push(checked.note());
         indices.push(index);
     }
     if !rows.is_empty() {
-        for (index, taken) in indices.into_iter().zip(record(env, context, &snapshot, rows).await?) {
+        let memories = Memories::of(&snapshot, &rows, None, |at| customers.get(at).cloned().flatten(), now_ms);
+        let stored = record(env, context, &snapshot, rows).await?;
+        memories.keep(env, &snapshot, None, &stored, now_ms).await?;
+        for (index, taken) in indices.into_iter().zip(stored) {
             if let Taken::Refused(reason) = taken {
                 rejected.push(Rejection { index, reason });
             }
@@ -186,7 +192,7 @@ impl Checked {
     fn note(self) -> NewRow {
         let Self { message, call, id, happened_ms } = self;
         let name = match call {
-            SegmentCall::Track => format!("track {}", message.event.unwrap_or_default()),
+            SegmentCall::Track => format!("{TRACKED}{}", message.event.unwrap_or_default()),
             SegmentCall::Page | SegmentCall::Screen => "page".to_owned(),
             SegmentCall::Identify => "identify".to_owned(),
             SegmentCall::Group => "group".to_owned(),

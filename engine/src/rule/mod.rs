@@ -106,15 +106,29 @@ enum Definition {
 
 impl Rule {
     /// The segments and tiers that it names.
-    fn definitions(&self) -> Vec<Definition> {
+    fn definitions(&self) -> impl Iterator<Item = Definition> {
+        self.leaves().into_iter().filter_map(|leaf| match leaf {
+            Leaf::Segment(at) => Some(Definition::Segment(*at)),
+            Leaf::Tier { tier, .. } => Some(Definition::Tier(*tier)),
+            Leaf::Known { .. } | Leaf::Fact { .. } | Leaf::Events { .. } => None,
+        })
+    }
+
+    /// The events that it counts.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &str> {
+        self.leaves().into_iter().filter_map(|leaf| match leaf {
+            Leaf::Events { name, .. } => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    fn leaves(&self) -> Vec<&Leaf> {
         let (mut found, mut open) = (Vec::new(), vec![&self.0]);
         while let Some(node) = open.pop() {
             match node {
                 Node::AtLeast { of, .. } => open.extend(of),
                 Node::Not(child) => open.push(child),
-                Node::Leaf(Leaf::Segment(at)) => found.push(Definition::Segment(*at)),
-                Node::Leaf(Leaf::Tier { tier, .. }) => found.push(Definition::Tier(*tier)),
-                Node::Leaf(Leaf::Known { .. } | Leaf::Fact { .. } | Leaf::Events { .. }) => {}
+                Node::Leaf(leaf) => found.push(leaf),
             }
         }
         found

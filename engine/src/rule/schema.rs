@@ -56,6 +56,12 @@ pub(super) enum Standing {
 }
 
 impl Schema {
+    /// The rules of segments and tiers.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let segments = self.segments.iter().filter_map(|segment| segment.rule.as_ref());
+        segments.chain(self.tiers.iter().flat_map(|tier| &tier.levels).filter_map(|level| level.rule.as_ref()))
+    }
+
     /// The slot and type of an attribute.
     pub(super) fn fact(&self, name: &str) -> Option<(usize, AttributeKind)> {
         let slot = self.facts.iter().position(|fact| fact.name == name)?;
