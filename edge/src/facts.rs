@@ -5,6 +5,7 @@ use portico_protocol::decide::DecideRequest;
 use portico_protocol::seal::Memory;
 
 use crate::snapshot::Snapshot;
+use crate::triggers::Happened;
 
 /// The page's facts and what follows from the request itself; the latter cannot be overridden by the page.
 pub(crate) fn of_request(
@@ -38,13 +39,13 @@ pub(crate) fn topic(request: &DecideRequest) -> Option<&str> {
     request.context.get("topic").and_then(|topic| topic.as_str()).filter(|topic| (1..=64).contains(&topic.len()))
 }
 
-/// The events that a decision for a page is, as far as they are counted.
-pub(crate) fn page_events(topic: Option<&str>, snapshot: &Snapshot) -> Vec<String> {
-    if snapshot.counted_events().next().is_none() {
+/// The events that a decision for a page is, as far as anybody cares.
+pub(crate) fn page_events(topic: Option<&str>, snapshot: &Snapshot) -> Vec<Happened> {
+    if snapshot.counted_events().next().is_none() && snapshot.triggers().is_empty() {
         return Vec::new();
     }
     let events = [Some("page".to_owned()), topic.map(|topic| format!("page:{topic}"))];
-    events.into_iter().flatten().filter(|event| snapshot.counts(event)).collect()
+    events.into_iter().flatten().filter_map(|event| snapshot.happened(event)).collect()
 }
 
 fn device(user_agent: &str) -> &'static str {

@@ -15,6 +15,7 @@ mod objects;
 mod recording;
 mod routes;
 mod snapshot;
+mod triggers;
 
 use worker::{Context, Env, Method, Request, Response, event};
 
@@ -60,6 +61,9 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Get, ["v1", "site", "shadow"]) => routes::site::shadow(&request, env).await,
         (Method::Post, ["v1", "site", "shadow"]) => routes::site::begin_shadow(&request, env).await,
         (Method::Delete, ["v1", "site", "shadow"]) => routes::site::end_shadow(&request, env).await,
+        (Method::Get, ["v1", "webhooks"]) => routes::webhooks::state(&request, env, context).await,
+        (Method::Post, ["v1", "webhooks", "dead"]) => routes::webhooks::send_again(&request, env, None).await,
+        (Method::Post, ["v1", "webhooks", "dead", id]) => routes::webhooks::send_again(&request, env, Some(id)).await,
         (Method::Post, ["v1", "console", "links"]) => routes::console::link(&request, env).await,
         (Method::Post, ["v1", "console", "session"]) => routes::console::session(request, env).await,
         (Method::Get, ["v1", "reports", "live"]) => routes::report::live(&request, env, context).await,
@@ -74,6 +78,7 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
             | ["v1", "sites", _],
         )
         | (_, ["segment", "v1", _])
+        | (_, ["v1", "webhooks"] | ["v1", "webhooks", "dead"] | ["v1", "webhooks", "dead", _])
         | (_, ["v1", "site", "draft" | "publish" | "rollback" | "shadow"])
         | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live" | "model"]) => Err(Failure::refused(
             ProblemKind::Method,

@@ -12,15 +12,17 @@ use portico_protocol::events::EventsRequest;
 use portico_protocol::limits::NAME_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::seal::{Purpose, VisitorRecord};
+use portico_protocol::triggers::Trigger;
 use worker::Env;
 
 use crate::access::Caller;
 use crate::error::Failure;
 use crate::objects::call;
 use crate::objects::ledger::{Entry, NewRow, Taken};
-use crate::objects::visitor::{self, Answered};
+use crate::objects::visitor::{self, Answered, Did, Plan, Who};
 use crate::routes::decide::{seal_visitor, verified};
 use crate::snapshot::Snapshot;
+use crate::triggers::{self, Happened};
 
 /// What the names of tracked events begin with in the record.
 pub(crate) const TRACKED: &str = "track ";
@@ -67,6 +69,33 @@ impl Sender {
     }
 }
 
+/// What an object has to know of the site's triggers.
+pub(crate) fn plan(snapshot: &Snapshot, who: Who) -> Plan {
+    Plan { site: snapshot.site.clone(), who, triggers: snapshot.triggers().to_vec() }
+}
+
+/// Remembers what an anonymous visitor did. What their token says is enough for offers; where a webhook may have to be
+/// told, an object of theirs hears of it too, because a token fires nothing while its visitor is away.
+pub(crate) async fn anonymous(
+    env: &Env,
+    snapshot: &Snapshot,
+    visitor: &mut VisitorRecord,
+    did: Did,
+    now_ms: u64,
+) -> Result<(), Failure> {
+    let told = snapshot.triggers().iter().filter(|trigger| !trigger.webhooks.is_empty());
+    let concerns =
+        |trigger: &&Trigger| did.happened.iter().any(|what| triggers::concerns(&visitor.memory, trigger, &what.event));
+    if told.clone().any(|trigger| concerns(&trigger)) {
+        let plan = Plan { triggers: told.cloned().collect(), ..plan(snapshot, Who::Visitor(visitor.id.to_string())) };
+        let did = Did { happened: did.happened.clone(), ..Did::default() };
+        call(env, &visitor::name_of_anonymous(&snapshot.site, visitor.id), &Answered { did, plan, now_ms }).await?;
+    }
+    triggers::due(&mut visitor.memory, snapshot.triggers(), now_ms);
+    did.remember(&mut visitor.memory, snapshot.triggers(), now_ms);
+    Ok(())
+}
+
 /// What is worth remembering of a batch of rows, row by row.
 pub(crate) struct Memories(Vec<Option<Memory>>);
 
@@ -79,7 +108,7 @@ struct Memory {
 enum What {
     Dismissed(String),
     Seen(Seen),
-    Happened(String),
+    Happened(Happened),
 }
 
 impl Memories {
@@ -97,7 +126,7 @@ impl Memories {
             let (customer, what) = match &row.entry {
                 Entry::Note { name, .. } => {
                     let event = name.strip_prefix(TRACKED).unwrap_or(name);
-                    (customer_of(at), What::Happened(event.to_owned()))
+                    (customer_of(at), What::Happened(snapshot.happened(event.to_owned())?))
                 }
                 Entry::Answer { record, step, .. } => {
                     let theirs = visitor.is_some_and(|visitor| record.visitor == Some(visitor.id));
@@ -111,18 +140,14 @@ impl Memories {
                         }
                         Step::Stage(stage) => {
                             let stage = snapshot.settings.policy.stages().nth(usize::from(*stage))?;
-                            What::Happened(format!("stage:{stage}"))
+                            What::Happened(snapshot.happened(format!("stage:{stage}"))?)
                         }
                         Step::Impression | Step::Withdrawal(_) => return None,
                     };
                     (record.customer.clone(), what)
                 }
             };
-            let is_kept = match &what {
-                What::Happened(event) => snapshot.counts(event),
-                What::Dismissed(_) | What::Seen(_) => true,
-            };
-            (is_kept && (customer.is_some() || visitor.is_some())).then_some(Memory { customer, what })
+            (customer.is_some() || visitor.is_some()).then_some(Memory { customer, what })
         };
         Self(rows.iter().enumerate().map(of_row).collect())
     }
@@ -136,25 +161,32 @@ impl Memories {
         stored: &[Taken],
         now_ms: u64,
     ) -> Result<Option<String>, Failure> {
-        let mut by_customer: BTreeMap<Option<String>, Answered> = BTreeMap::new();
+        let mut by_customer: BTreeMap<Option<String>, Did> = BTreeMap::new();
         for (memory, taken) in self.0.into_iter().zip(stored) {
             let Some(Memory { customer, what }) = memory else { continue };
             let is_new = *taken == Taken::New;
             match what {
-                What::Dismissed(offer) => by_customer.entry(customer).or_default().dismissed.push(offer),
+                What::Dismissed(offer) => {
+                    let did = by_customer.entry(customer).or_default();
+                    did.dismissed.push(offer);
+                    did.happened.extend(snapshot.happened("dismiss".to_owned()).filter(|_| is_new));
+                }
                 What::Seen(seen) if is_new => by_customer.entry(customer).or_default().seen.push(seen),
-                What::Happened(event) if is_new => by_customer.entry(customer).or_default().events.push(event),
+                What::Happened(what) if is_new => by_customer.entry(customer).or_default().happened.push(what),
                 What::Seen(_) | What::Happened(_) => {}
             }
         }
         let (mut renewed, mut anonymous) = (None, visitor);
-        for (customer, answered) in by_customer {
-            let answered = Answered { now_ms, ..answered };
+        for (customer, did) in by_customer {
             match customer {
-                Some(customer) => call(env, &visitor::name(&snapshot.site, &customer), &answered).await?,
+                Some(customer) => {
+                    let name = visitor::name(&snapshot.site, &customer);
+                    let plan = plan(snapshot, Who::Customer(customer));
+                    call(env, &name, &Answered { did, plan, now_ms }).await?;
+                }
                 None => {
                     if let Some(mut visitor) = anonymous.take() {
-                        answered.remember(&mut visitor.memory);
+                        self::anonymous(env, snapshot, &mut visitor, did, now_ms).await?;
                         renewed = Some(seal_visitor(snapshot, &visitor)?);
                     }
                 }

@@ -14,6 +14,7 @@ use portico_engine::{Model, Policy, Predictor};
 use portico_protocol::problem::ProblemKind;
 use portico_protocol::seal::Keyring;
 use portico_protocol::site::SiteConfig;
+use portico_protocol::triggers::Trigger;
 use worker::{Context, Delay, Env};
 
 use crate::error::Failure;
@@ -21,6 +22,7 @@ use crate::http::now_ms;
 use crate::objects::call;
 use crate::objects::learner::newer_model;
 use crate::objects::site::{GetRuntime, RuntimeState, Shards};
+use crate::triggers::Happened;
 
 /// Age at which a snapshot is looked up again behind the next answer.
 const FRESH_MS: u64 = 300;
@@ -43,13 +45,25 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The events that are counted of visitors: those that a rule asks for.
+    /// The events that rules ask for.
     pub(crate) fn counted_events(&self) -> impl Iterator<Item = &str> {
         self.policies().flat_map(|policy| policy.counted_events()).map(String::as_str)
     }
 
+    /// Whether a rule or trigger counts an event.
     pub(crate) fn counts(&self, event: &str) -> bool {
         self.policies().any(|policy| policy.counted_events().contains(event))
+            || self.triggers().iter().any(|trigger| trigger.counted().any(|counted| counted == event))
+    }
+
+    pub(crate) fn triggers(&self) -> &[Trigger] {
+        &self.settings.config.triggers
+    }
+
+    /// What an event means for a visitor; nothing where no rule or trigger could care.
+    pub(crate) fn happened(&self, event: String) -> Option<Happened> {
+        let counts = self.counts(&event);
+        (counts || !self.triggers().is_empty()).then_some(Happened { event, counts })
     }
 
     fn policies(&self) -> impl Iterator<Item = &Policy> {

@@ -73,10 +73,11 @@ pub(crate) fn next_due_ms(memory: &Memory) -> Option<u64> {
     memory.triggers.iter().filter(|begun| !begun.fired).map(|begun| begun.due_ms).min()
 }
 
-/// Whether an event concerns a trigger that has begun, or begins it.
+/// Whether an event may begin a trigger or stop it: by its name, or because the trigger has begun and anything stops it.
 pub(crate) fn concerns(memory: &Memory, trigger: &Trigger, event: &str) -> bool {
     let mark = Begun::mark(&trigger.id);
-    trigger.on.event == event || memory.triggers.iter().any(|begun| begun.trigger == mark && !begun.fired)
+    trigger.counted().any(|counted| counted == event)
+        || memory.triggers.iter().any(|begun| begun.trigger == mark && !begun.fired)
 }
 
 fn stops(absence: &Absence, event: &str) -> bool {
@@ -122,7 +123,10 @@ mod tests {
 
     #[test]
     fn what_happens_fires_at_once_and_rests() {
-        assert_eq!(fires(&trigger(1, None), &[(1, "opened"), (2, "opened"), (60, "opened"), (61, "opened")], 70), [1, 61]);
+        assert_eq!(
+            fires(&trigger(1, None), &[(1, "opened"), (2, "opened"), (60, "opened"), (61, "opened")], 70),
+            [1, 61]
+        );
         assert_eq!(fires(&trigger(3, None), &[(1, "opened"), (2, "closed"), (3, "opened"), (4, "opened")], 70), [4]);
     }
 

@@ -129,6 +129,12 @@ impl EventMarks {
         self.0.retain(|marked| newest - marked.day < EVENT_DAYS);
     }
 
+    /// Forgets the older half; false where nothing is left.
+    pub fn forget_half(&mut self) -> bool {
+        self.0.drain(..self.0.len().div_ceil(2));
+        !self.0.is_empty()
+    }
+
     /// The counts of events whose names are known.
     #[must_use]
     pub fn counts<'a>(&self, names: impl Iterator<Item = &'a str>) -> EventCounts {

@@ -20,3 +20,4 @@ pub mod report;
 pub mod seal;
 pub mod segment;
 pub mod site;
+pub mod triggers;

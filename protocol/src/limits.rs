@@ -34,6 +34,12 @@ pub const PLACEMENTS_PER_REQUEST: usize = 20;
 pub const OFFERS_PER_PLACEMENT: u32 = 20;
 /// Context facts in one request.
 pub const CONTEXT_FACTS: usize = 64;
+/// Triggers of a site: what has begun travels in a visitor's token.
+pub const TRIGGERS: usize = 16;
+/// Webhooks of a site.
+pub const WEBHOOKS: usize = 16;
+/// Length of an event's name that rules and triggers count, in bytes.
+pub const EVENT_NAME_BYTES: usize = 64;
 /// Length of ids, keys, names and short texts, in bytes.
 pub const NAME_BYTES: usize = 128;
 /// Length of an address, in bytes: what browsers and proxies pass on.

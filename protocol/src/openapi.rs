@@ -20,6 +20,7 @@ use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
 use crate::report::{LiveReport, ModelReport};
 use crate::segment::{SegmentBatch, SegmentMessage, SegmentReceipt};
 use crate::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
+use crate::triggers::WebhooksState;
 
 /// What an operation takes and gives.
 struct Operation {
@@ -87,7 +88,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 33] = [
+const OPERATIONS: [Operation; 36] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -174,6 +175,11 @@ const OPERATIONS: [Operation; 33] = [
     .gives("ShadowStarted")
     .with("secret"),
     operation(HttpMethod::Delete, "/v1/site/shadow", "Try nothing in shadow any more", 204).with("secret"),
+    operation(HttpMethod::Get, "/v1/webhooks", "Webhooks with their secrets, what waits, and what was given up", 200)
+        .gives("WebhooksState")
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/webhooks/dead", "Send everything again that was given up", 202).with("secret"),
+    operation(HttpMethod::Post, "/v1/webhooks/dead/{id}", "Send a message again that was given up", 202).with("secret"),
     operation(HttpMethod::Get, "/v1/reports/live", "Figures of the live page", 200).gives("LiveReport").with("session"),
     operation(
         HttpMethod::Get,
@@ -248,6 +254,7 @@ pub fn document() -> OpenApi {
     components = schema::<SegmentBatch>(components);
     components = schema::<SegmentReceipt>(components);
     components = schema::<CustomerProfile>(components);
+    components = schema::<WebhooksState>(components);
     components = schema::<CustomerLine>(components);
     components = schema::<ImportedLine>(components);
     components = schema::<DecisionLine>(components);

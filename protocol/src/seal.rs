@@ -8,7 +8,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use data_encoding::BASE64URL_NOPAD;
 use portico_engine::evaluate::Compared;
-use portico_engine::{Arm, Dismissal, EventMarks, Feature, Seen};
+use portico_engine::{Arm, Dismissal, EventMarks, Feature, Seen, keyed_hash};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -331,6 +331,30 @@ pub struct Memory {
     /// How often the events that rules count happened, by day.
     #[serde(default)]
     pub events: EventMarks,
+    /// Triggers that wait or rest, each once.
+    #[serde(default)]
+    pub triggers: Vec<Begun>,
+}
+
+/// A trigger that waits to fire, or rests after it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Its mark.
+    pub trigger: u32,
+    /// When what began it happened, in milliseconds since 1970.
+    pub begun_ms: u64,
+    /// When it fires, or may begin again.
+    pub due_ms: u64,
+    /// Whether it has fired and rests.
+    pub fired: bool,
+}
+
+impl Begun {
+    /// A short name of a trigger: half of a hash.
+    #[must_use]
+    pub fn mark(trigger: &str) -> u32 {
+        keyed_hash(&[0; 16], &[b"trigger", trigger.as_bytes()]) as u32
+    }
 }
 
 impl Memory {
@@ -375,6 +399,18 @@ impl Memory {
         self.seen.extend(seen);
         let beyond = self.seen.len().saturating_sub(Seen::MOST as usize);
         self.seen.drain(..beyond);
+    }
+
+    /// Forgets the older half of everything that has no end of its own, for what does not fit into a token. False where
+    /// nothing is left.
+    pub fn forget_half(&mut self) -> bool {
+        fn older_half<T>(of: &mut Vec<T>) -> bool {
+            of.drain(..of.len().div_ceil(2));
+            !of.is_empty()
+        }
+        self.topics.truncate(self.topics.len() / 2);
+        let left = [older_half(&mut self.dismissals), older_half(&mut self.seen), self.events.forget_half()];
+        left.contains(&true) || !self.topics.is_empty()
     }
 
     /// The most viewed topic.

@@ -13,6 +13,7 @@ use crate::content::{Layout, OfferContent, OfferPresentation};
 use crate::decide::Consent;
 use crate::limits::{ATTRIBUTION_DAYS, KEEP_DAYS, LEDGER_SHARDS, URL_BYTES};
 use crate::problem::FieldError;
+use crate::triggers::{self, Trigger, Webhook};
 
 /// Everything a site's owner configures. `PUT /v1/site/draft` takes it, `POST /v1/site/publish` freezes it as a version.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -44,6 +45,12 @@ pub struct SiteConfig {
     /// What Segment's tracking calls mean here.
     #[serde(default)]
     pub segment: SegmentConfig,
+    /// What follows from what visitors do, or stop doing.
+    #[serde(default)]
+    pub triggers: Vec<Trigger>,
+    /// Where triggers report to.
+    #[serde(default)]
+    pub webhooks: Vec<Webhook>,
     /// What each offer says and where it leads, by offer id.
     pub content: BTreeMap<String, OfferPresentation>,
 }
@@ -241,6 +248,7 @@ impl SiteConfig {
                 }
             }
         }
+        errors.extend(triggers::errors(&self.triggers, &self.webhooks));
         let (_, wrong) = Policy::compile(&self.decisions);
         errors.extend(
             wrong
@@ -263,7 +271,7 @@ impl SiteConfig {
     }
 }
 
-fn is_http(url: &str) -> bool {
+pub(crate) fn is_http(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     url.len() <= URL_BYTES
         && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))

@@ -8,12 +8,13 @@ use std::path::Path;
 const COMPATIBILITY_DATE: &str = "2026-05-01";
 
 /// Class, binding. The unique key is `portico-<class>`.
-const OBJECTS: [(&str, &str); 5] = [
+const OBJECTS: [(&str, &str); 6] = [
     ("SiteObject", "SITE"),
     ("VisitorObject", "VISITOR"),
     ("LedgerObject", "LEDGER"),
     ("LearnerObject", "LEARNER"),
     ("DirectoryObject", "DIRECTORY"),
+    ("OutboxObject", "OUTBOX"),
 ];
 
 /// The configuration. `index.js` and `index_bg.wasm` lie beside it; the operator's key comes from the environment, so
@@ -39,6 +40,8 @@ const config :Workerd.Config = (
     (name = "edge", worker = .edge),
     (name = "objects", disk = (path = {objects}, writable = true)),
     (name = "assets", disk = (path = {assets})),
+    # The world of a demo is this machine; where the edge serves others, webhooks reach the public network only.
+    (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
   ],
   sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "edge")],
 );

@@ -6,6 +6,7 @@
 pub(crate) mod directory;
 pub(crate) mod learner;
 pub(crate) mod ledger;
+pub(crate) mod outbox;
 pub(crate) mod site;
 mod sql;
 pub(crate) mod visitor;

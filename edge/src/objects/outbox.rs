@@ -17,8 +17,8 @@ use portico_protocol::triggers::{DeadLetter, Webhook, WebhookState, WebhooksStat
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use worker::{
-    AbortController, Delay, DurableObject, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
-    State, durable_object,
+    AbortController, Delay, DurableObject, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
+    Response, State, durable_object,
 };
 
 use super::site::{GetRuntime, RuntimeState};
@@ -188,7 +188,8 @@ impl OutboxObject {
         };
         let count = format!("SELECT count(*) FROM messages WHERE state = {DEAD}{chosen}");
         let count = sql.first(&count, of.clone())?.map_or(Ok(0), |mut row| row.number())?;
-        let again = format!("UPDATE messages SET state = {WAITING}, attempts = 0, due = ? WHERE state = {DEAD}{chosen}");
+        let again =
+            format!("UPDATE messages SET state = {WAITING}, attempts = 0, due = ? WHERE state = {DEAD}{chosen}");
         sql.run(&again, [vec![now], of].concat())?;
         self.set_alarm().await?;
         Ok(count)
@@ -292,7 +293,9 @@ fn pause_ms(attempts: u64, [chance]: [u8; 1]) -> u64 {
 async fn send(url: &str, secret: &str, id: &str, body: String) -> Outcome {
     let sending = async {
         match post(url, secret, id, body).await {
-            Ok(response) => judge(response.status_code(), response.headers().get("Retry-After").ok().flatten().as_deref()),
+            Ok(response) => {
+                judge(response.status_code(), response.headers().get("Retry-After").ok().flatten().as_deref())
+            }
             Err(failure) => Outcome::Later(failure.to_string(), 0),
         }
     };

@@ -1,5 +1,6 @@
 //! `POST /v1/decide`: the hot path. No storage for an anonymous visitor, one object for a customer.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use portico_protocol::identity::{Customer, Unverified};
 use portico_protocol::limits::BODY_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::report::DecisionSample;
-use portico_protocol::seal::{Memory, OfferRecord, Purpose, VisitorRecord};
+use portico_protocol::seal::{Memory, OfferRecord, Purpose, SealError, VisitorRecord};
 use worker::{Context, Env, Request, Response};
 
 use crate::access::{self, Caller};
@@ -21,7 +22,8 @@ use crate::crypto::{key_hash, random, verify};
 use crate::error::Failure;
 use crate::facts;
 use crate::http::{header, json, now_ms, own_origin, read};
-use crate::objects::visitor::{self, Attributes, See};
+use crate::memory;
+use crate::objects::visitor::{self, Attributes, Did, See, Who};
 use crate::objects::{call, ledger};
 use crate::recording::shard_of;
 use crate::routes::metrics::{Counted, count};
@@ -237,11 +239,15 @@ impl Visitor {
 }
 
 pub(crate) fn seal_visitor(snapshot: &Snapshot, record: &VisitorRecord) -> Result<String, Failure> {
-    snapshot
-        .settings
-        .keyring
-        .seal(Purpose::Visitor, &snapshot.site, record, random()?)
-        .map_err(|_| Failure::Internal("a visitor's record could not be sealed"))
+    let mut record = Cow::Borrowed(record);
+    loop {
+        match snapshot.settings.keyring.seal(Purpose::Visitor, &snapshot.site, &*record, random()?) {
+            Ok(token) => return Ok(token),
+            // Long names fill a token sooner.
+            Err(SealError::TooLong) if record.to_mut().memory.forget_half() => {}
+            Err(_) => return Err(Failure::Internal("a visitor's record could not be sealed")),
+        }
+    }
 }
 
 /// Without consent to personalization nobody is recognised, whatever the page sends.
@@ -265,7 +271,8 @@ async fn identify(
     let period_ms = snapshot.settings.policy.period_ms();
     let page_events = facts::page_events(topic, snapshot);
     if let Some(customer) = customer {
-        let see = See { topic: topic.map(str::to_owned), events: page_events, period_ms, now_ms };
+        let plan = memory::plan(snapshot, Who::Customer(customer.id.clone()));
+        let see = See { topic: topic.map(str::to_owned), happened: page_events, plan, period_ms, now_ms };
         let (memory, profile) = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
         return Ok(Visitor::Known(customer, memory, profile));
     }
@@ -279,7 +286,7 @@ async fn identify(
     };
     record.memory.see(topic, record.seen_ms, now_ms);
     record.memory.enter(period_ms, now_ms);
-    page_events.iter().for_each(|event| record.memory.events.record(event, now_ms));
+    memory::anonymous(env, snapshot, &mut record, Did { happened: page_events, ..Did::default() }, now_ms).await?;
     record.seen_ms = now_ms;
     Ok(Visitor::Anonymous(record))
 }

@@ -16,6 +16,7 @@ use crate::http::now_ms;
 use crate::objects::call;
 use crate::objects::learner::GetFigures;
 use crate::objects::ledger::{Measure, Measured};
+use crate::objects::outbox::LookAt;
 use crate::recording::all_shards;
 use crate::snapshot;
 
@@ -88,6 +89,16 @@ pub(crate) async fn metrics(request: &Request, env: &Env, context: &Context) -> 
     page.family("portico_fold_lag_seconds", "gauge", "From record to model, over the last 200 batches");
     for (quantile, ms) in [("0.5", figures.lag.p50_ms), ("0.95", figures.lag.p95_ms)] {
         page.value(&[("quantile", &quantile)], seconds(ms));
+    }
+    let outbox = LookAt { webhooks: snapshot.settings.config.webhooks.clone() };
+    if !outbox.webhooks.is_empty() {
+        let webhooks = call(env, &site, &outbox).await?.webhooks;
+        page.family("portico_webhook_messages_waiting", "gauge", "Messages on their way to a webhook");
+        webhooks.iter().for_each(|webhook| page.value(&[("webhook", &webhook.id)], webhook.waiting));
+        page.family("portico_webhook_messages_dead", "gauge", "Messages that were given up");
+        webhooks.iter().for_each(|webhook| page.value(&[("webhook", &webhook.id)], webhook.dead));
+        page.family("portico_webhook_messages_delivered_total", "counter", "Messages that a webhook has taken");
+        webhooks.iter().for_each(|webhook| page.value(&[("webhook", &webhook.id)], webhook.delivered));
     }
     page.family("portico_model_version", "gauge", "Newest model of the learner");
     page.value(&[], figures.model);

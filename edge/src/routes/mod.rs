@@ -12,3 +12,4 @@ pub(crate) mod outcomes;
 pub(crate) mod report;
 pub(crate) mod segment;
 pub(crate) mod site;
+pub(crate) mod webhooks;
