@@ -1,7 +1,9 @@
 //! What can go wrong, and the one place where it becomes an answer.
 
 use portico_protocol::problem::{FieldError, MEDIA_TYPE, Problem, ProblemKind};
-use worker::{Headers, Method, Response, ResponseBuilder, console_error};
+use worker::{Headers, Method, Response, ResponseBuilder};
+
+use crate::log::{self, RequestId};
 
 /// What a 503 says of when to come back: it passes by itself, and senders add their own jitter.
 const RETRY_AFTER_S: &str = "2";
@@ -42,10 +44,12 @@ impl Failure {
             Self::Refused(problem) => (**problem).clone(),
             _ => {
                 let shown = path.split_inclusive('/').take(3).collect::<String>();
-                console_error!("{} {shown}: {self}", method.as_ref());
+                log::error(&format!("{} {shown}", method.as_ref()), self);
                 ProblemKind::Internal.document("Nothing was recorded. Send the request again.", Vec::new())
             }
         };
+        let problem =
+            Problem { instance: RequestId::current().map(|id| format!("urn:portico:request:{id}")), ..problem };
         let headers = Headers::new();
         headers.set("Content-Type", MEDIA_TYPE)?;
         headers.set("Cache-Control", "no-store")?;

@@ -10,6 +10,7 @@ mod crypto;
 mod error;
 mod facts;
 mod http;
+mod log;
 mod memory;
 mod objects;
 mod recording;
@@ -20,6 +21,7 @@ mod triggers;
 use worker::{Context, Env, Method, Request, Response, event};
 
 use error::Failure;
+use log::RequestId;
 use portico_protocol::problem::ProblemKind;
 
 #[event(fetch)]
@@ -27,12 +29,16 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     let method = request.method();
     let origin = http::header(&request, "Origin");
     let path = request.path();
-    let answer = route(request, &path, &env, &context).await;
-    let response = match answer {
-        Ok(response) => response,
-        Err(failure) => failure.response(&method, &path)?,
+    let id = RequestId::new();
+    let work = async {
+        let response = match route(request, &path, &env, &context).await {
+            Ok(response) => response,
+            Err(failure) => failure.response(&method, &path)?,
+        };
+        response.headers().set(log::HEADER, &id.to_string())?;
+        http::with_cors(response, &path, origin.as_deref())
     };
-    http::with_cors(response, &path, origin.as_deref())
+    log::on_behalf(Some(id), work).await
 }
 
 async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Result<Response, Failure> {

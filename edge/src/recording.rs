@@ -12,6 +12,7 @@ use portico_protocol::problem::ProblemKind;
 use worker::{Context, Env};
 
 use crate::error::Failure;
+use crate::log;
 use crate::objects::call;
 use crate::objects::ledger::{self, Append, DAY_MS, Entry, Known, NewRow, Taken};
 use crate::objects::site::Shards;
@@ -132,7 +133,7 @@ async fn append(env: &Env, snapshot: &Snapshot, shard: u16, rows: Vec<NewRow>) -
 
 /// Whatever keeps a shard from recording (it moves, restarts, has no room), its senders keep what they have.
 pub(crate) fn busy(site: &str, failure: &Failure) -> Failure {
-    worker::console_error!("a ledger does not record: {failure}");
+    log::error("a ledger does not record", failure);
     turned_away(site)
 }
 

@@ -19,6 +19,7 @@ use worker::{Context, Delay, Env};
 
 use crate::error::Failure;
 use crate::http::now_ms;
+use crate::log;
 use crate::objects::call;
 use crate::objects::learner::newer_model;
 use crate::objects::site::{GetRuntime, RuntimeState, Shards};
@@ -119,7 +120,7 @@ pub(crate) async fn get(env: &Env, context: &Context, site: &str) -> Result<Rc<S
     });
     if refresh {
         let (env, site) = (env.clone(), site.to_owned());
-        context.wait_until(async move { refresh_and_report(&env, &site).await });
+        log::behind(context, async move { refresh_and_report(&env, &site).await });
     }
     match snapshot {
         Some(snapshot) => Ok(snapshot),
@@ -133,7 +134,7 @@ pub(crate) fn follow_events(env: &Env, context: &Context, site: &str) {
         return;
     }
     let (env, site) = (env.clone(), site.to_owned());
-    context.wait_until(async move {
+    log::behind(context, async move {
         for (look, wait) in LOOK_AFTER_EVENTS.into_iter().enumerate() {
             Delay::from(wait).await;
             // Events that come from here on are followed by looks of their own.
@@ -147,7 +148,7 @@ pub(crate) fn follow_events(env: &Env, context: &Context, site: &str) {
 
 async fn refresh_and_report(env: &Env, site: &str) {
     if let Err(failure) = refresh_now(env, site).await {
-        worker::console_error!("refresh of a snapshot: {failure}");
+        log::error("refresh of a snapshot", &failure);
     }
 }
 
@@ -199,7 +200,7 @@ async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot
     let newer = match or(newer_model(env, site, old.map_or(0, |old| old.model_version)), late).await {
         Ok(newer) => newer,
         Err(failure) => {
-            worker::console_error!("look-up of a model: {failure}");
+            log::error("look-up of a model", &failure);
             None
         }
     };

@@ -18,6 +18,9 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong this time and what to do.
     pub detail: String,
+    /// The request that met it, as the operator's log names it: `urn:portico:request:<id>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// Each thing that is wrong, with its place in the body.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
@@ -114,6 +117,7 @@ impl ProblemKind {
             title: title.to_owned(),
             status,
             detail: detail.into(),
+            instance: None,
             errors,
         }
     }

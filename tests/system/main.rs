@@ -14,3 +14,4 @@ mod pages;
 mod servers;
 mod shadow;
 mod sites;
+mod triggers;

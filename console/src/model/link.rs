@@ -62,6 +62,7 @@ pub(crate) fn problem(status: u16, body: &str) -> Problem {
         title: format!("HTTP {status}"),
         status,
         detail: String::new(),
+        instance: None,
         errors: Vec::new(),
     })
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::sql::{Database, Sql};
-use super::{Call, answer, finish};
+use super::{Call, answer, caller, finish};
 use crate::error::Failure;
+use crate::log;
 
 /// The one directory's name.
 pub(crate) const NAME: &str = "directory";
@@ -71,13 +72,16 @@ impl DurableObject for DirectoryObject {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        let answered = match path.as_str() {
-            Register::PATH => answer(&mut request, async |call| self.register(&call)).await,
-            Resolve::PATH => answer(&mut request, async |call| self.resolve(&call)).await,
-            _ => Err(Failure::Internal("no such operation")),
+        let (path, caller) = (request.path(), caller(&request));
+        let work = async {
+            let answered = match path.as_str() {
+                Register::PATH => answer(&mut request, async |call| self.register(&call)).await,
+                Resolve::PATH => answer(&mut request, async |call| self.resolve(&call)).await,
+                _ => Err(Failure::Internal("no such operation")),
+            };
+            finish("DirectoryObject", &path, answered)
         };
-        finish("DirectoryObject", &path, answered)
+        log::on_behalf(caller, work).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {

@@ -23,9 +23,10 @@ use worker::{Delay, DurableObject, Env, Headers, Request, Response, ResponseBuil
 use super::ledger::{self, Entry, Reread, Row};
 use super::site::{GetRuntime, GetVersion, RuntimeState};
 use super::sql::{Database, Sql, number};
-use super::{Call, answer, call, finish, post, stub};
+use super::{Call, answer, call, caller, finish, post, stub};
 use crate::error::Failure;
 use crate::http::now_ms;
+use crate::log;
 
 const SCHEMA: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS batches (n INTEGER PRIMARY KEY, shard INTEGER NOT NULL, first INTEGER NOT NULL, \
@@ -190,22 +191,27 @@ impl DurableObject for LearnerObject {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        let answered = match path.as_str() {
-            Fold::PATH => answer(&mut request, async |call: Fold| self.fold(call).await).await,
-            GetFigures::PATH => answer(&mut request, async |call: GetFigures| self.figures(&call.site).await).await,
-            JudgeModel::PATH => answer(&mut request, async |call: JudgeModel| self.judge(&call).await).await,
-            CompareShadow::PATH => answer(&mut request, async |call: CompareShadow| self.compare(&call).await).await,
-            MODEL_PATH => self.model(&mut request).await,
-            _ => Err(Failure::Internal("no such operation")),
+        let (path, caller) = (request.path(), caller(&request));
+        let work = async {
+            let answered = match path.as_str() {
+                Fold::PATH => answer(&mut request, async |call: Fold| self.fold(call).await).await,
+                GetFigures::PATH => answer(&mut request, async |call: GetFigures| self.figures(&call.site).await).await,
+                JudgeModel::PATH => answer(&mut request, async |call: JudgeModel| self.judge(&call).await).await,
+                CompareShadow::PATH => {
+                    answer(&mut request, async |call: CompareShadow| self.compare(&call).await).await
+                }
+                MODEL_PATH => self.model(&mut request).await,
+                _ => Err(Failure::Internal("no such operation")),
+            };
+            finish("LearnerObject", &path, answered)
         };
-        finish("LearnerObject", &path, answered)
+        log::on_behalf(caller, work).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
         self.checkpoint_set.set(false);
         if let Err(failure) = self.checkpoint() {
-            worker::console_error!("LearnerObject checkpoint: {failure}");
+            log::error("LearnerObject: checkpoint", &failure);
             self.set_checkpoint().await?;
         }
         Response::empty()
@@ -484,7 +490,7 @@ fn read_checkpoint(sql: &Sql) -> Result<(Written, Learner), Failure> {
     }
     let read = parse_checkpoint(&bytes);
     if read.is_none() && !bytes.is_empty() {
-        worker::console_error!("LearnerObject: the checkpoint does not read; everything is folded again");
+        log::error("LearnerObject: everything is folded again", &"the checkpoint does not read");
     }
     Ok(read.unwrap_or_default())
 }

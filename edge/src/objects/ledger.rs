@@ -24,9 +24,10 @@ use worker::{DurableObject, Env, Request, Response, SqlStorageValue, State, dura
 
 use super::learner::Fold;
 use super::sql::{self, Database, Sql, number};
-use super::{Call, answer, call, finish};
+use super::{Call, answer, call, caller, finish};
 use crate::error::Failure;
 use crate::http::now_ms;
+use crate::log;
 
 const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, decision TEXT, offer TEXT, \
@@ -372,19 +373,22 @@ impl DurableObject for LedgerObject {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        let answered = match path.as_str() {
-            Append::PATH => answer(&mut request, async |call| self.append(call).await).await,
-            Known::PATH => answer(&mut request, async |call: Known| self.known(&call)).await,
-            FindTouch::PATH => answer(&mut request, async |call: FindTouch| self.touch(&call)).await,
-            Export::PATH => answer(&mut request, async |call: Export| self.export(&call)).await,
-            Measure::PATH => answer(&mut request, async |call: Measure| self.measure(&call)).await,
-            Reread::PATH => answer(&mut request, async |call: Reread| self.read(call.from, call.to)).await,
-            KeepSample::PATH => answer(&mut request, async |call| self.keep_sample(&call)).await,
-            Samples::PATH => answer(&mut request, async |call: Samples| self.samples(call.most)).await,
-            _ => Err(Failure::Internal("no such operation")),
+        let (path, caller) = (request.path(), caller(&request));
+        let work = async {
+            let answered = match path.as_str() {
+                Append::PATH => answer(&mut request, async |call| self.append(call).await).await,
+                Known::PATH => answer(&mut request, async |call: Known| self.known(&call)).await,
+                FindTouch::PATH => answer(&mut request, async |call: FindTouch| self.touch(&call)).await,
+                Export::PATH => answer(&mut request, async |call: Export| self.export(&call)).await,
+                Measure::PATH => answer(&mut request, async |call: Measure| self.measure(&call)).await,
+                Reread::PATH => answer(&mut request, async |call: Reread| self.read(call.from, call.to)).await,
+                KeepSample::PATH => answer(&mut request, async |call| self.keep_sample(&call)).await,
+                Samples::PATH => answer(&mut request, async |call: Samples| self.samples(call.most)).await,
+                _ => Err(Failure::Internal("no such operation")),
+            };
+            finish("LedgerObject", &path, answered)
         };
-        finish("LedgerObject", &path, answered)
+        log::on_behalf(caller, work).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
@@ -394,7 +398,7 @@ impl DurableObject for LedgerObject {
             Err(failure) => Err(failure),
         };
         let again = again.unwrap_or_else(|failure| {
-            worker::console_error!("LedgerObject push: {failure}");
+            log::error("LedgerObject: push", &failure);
             Some(PUSH_AGAIN_AFTER)
         });
         if let Some(after) = again {

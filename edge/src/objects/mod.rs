@@ -15,9 +15,11 @@ use js_sys::Uint8Array;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
-use worker::{Env, Method, Request, RequestInit, Response, ResponseBuilder, Stub};
+use worker::{Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, Stub};
 
 use crate::error::Failure;
+use crate::http::header;
+use crate::log::{self, RequestId};
 
 /// A question to an object.
 pub(crate) trait Call: Serialize + DeserializeOwned {
@@ -54,12 +56,22 @@ pub(crate) async fn post(stub: &Stub, path: &str, question: &impl Serialize) -> 
 async fn send(stub: &Stub, path: &str, body: JsValue) -> Result<Response, Failure> {
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(body));
+    if let Some(id) = RequestId::current() {
+        let headers = Headers::new();
+        headers.set(log::HEADER, &id.to_string())?;
+        init.with_headers(headers);
+    }
     let request = Request::new_with_init(&format!("https://object{path}"), &init)?;
     let response = stub.fetch_with_request(request).await?;
     match response.status_code() {
         200 | 204 => Ok(response),
         _ => Err(Failure::Internal("an object failed; its own log says why")),
     }
+}
+
+/// The request on whose behalf an object is called.
+pub(crate) fn caller(request: &Request) -> Option<RequestId> {
+    header(request, log::HEADER).as_deref().and_then(RequestId::read)
 }
 
 /// Answers a call inside an object.
@@ -78,7 +90,7 @@ pub(crate) async fn answer<C: Call>(
 /// The last step of an object's `fetch`: our failures are logged and become a plain 500.
 pub(crate) fn finish(object: &str, path: &str, answer: Result<Response, Failure>) -> worker::Result<Response> {
     answer.or_else(|failure| {
-        worker::console_error!("{object} {path}: {failure}");
+        log::error(&format!("{object} {path}"), &failure);
         Response::error("failed", 500)
     })
 }

@@ -23,10 +23,11 @@ use worker::{
 
 use super::site::{GetRuntime, RuntimeState};
 use super::sql::{Database, Sql, number};
-use super::{Call, answer, call, finish};
+use super::{Call, answer, call, caller, finish};
 use crate::crypto::random;
 use crate::error::Failure;
 use crate::http::now_ms;
+use crate::log;
 
 const SCHEMA: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS site (one INTEGER PRIMARY KEY CHECK (one = 1), site TEXT NOT NULL)",
@@ -41,7 +42,7 @@ const WAITING: u64 = 0;
 const DEAD: u64 = 1;
 const DELIVERED: u64 = 2;
 
-/// Times that a message is sent before it is given up: with pauses of 5 s, 10 s, … up to an hour, some seven hours.
+/// Times that a message is sent before it is given up: with pauses of 5 s, 10 s, … up to an hour, four to six hours in all.
 const MOST_ATTEMPTS: u64 = 16;
 const FIRST_PAUSE_MS: u64 = 5_000;
 const LONGEST_PAUSE_MS: u64 = 3_600_000;
@@ -123,22 +124,25 @@ impl DurableObject for OutboxObject {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        let answered = match path.as_str() {
-            Enqueue::PATH => answer(&mut request, async |call: Enqueue| self.enqueue(call).await).await,
-            LookAt::PATH => answer(&mut request, async |call: LookAt| self.look(&call)).await,
-            SendAgain::PATH => answer(&mut request, async |call: SendAgain| self.send_again(&call).await).await,
-            _ => Err(Failure::Internal("no such operation")),
+        let (path, caller) = (request.path(), caller(&request));
+        let work = async {
+            let answered = match path.as_str() {
+                Enqueue::PATH => answer(&mut request, async |call: Enqueue| self.enqueue(call).await).await,
+                LookAt::PATH => answer(&mut request, async |call: LookAt| self.look(&call)).await,
+                SendAgain::PATH => answer(&mut request, async |call: SendAgain| self.send_again(&call).await).await,
+                _ => Err(Failure::Internal("no such operation")),
+            };
+            finish("OutboxObject", &path, answered)
         };
-        finish("OutboxObject", &path, answered)
+        log::on_behalf(caller, work).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
         if let Err(failure) = self.deliver().await {
-            worker::console_error!("OutboxObject: {failure}");
+            log::error("OutboxObject: delivery", &failure);
         }
         if let Err(failure) = self.set_alarm().await {
-            worker::console_error!("OutboxObject: {failure}");
+            log::error("OutboxObject: alarm", &failure);
         }
         Response::empty()
     }

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::sql::{Database, Sql, number};
-use super::{Call, answer, finish};
+use super::{Call, answer, caller, finish};
 use crate::crypto;
 use crate::error::Failure;
+use crate::log;
 
 const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -205,21 +206,24 @@ impl DurableObject for SiteObject {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        let answered = match path.as_str() {
-            GetRuntime::PATH => answer(&mut request, async |call: GetRuntime| self.runtime(&call)).await,
-            PutDraft::PATH => answer(&mut request, async |call| self.put_draft(&call)).await,
-            GetDraft::PATH => answer(&mut request, async |_: GetDraft| self.drafts()).await,
-            Publish::PATH => answer(&mut request, async |call| self.publish(&call)).await,
-            BeginShadow::PATH => answer(&mut request, async |call| self.begin_shadow(&call)).await,
-            EndShadow::PATH => answer(&mut request, async |_: EndShadow| self.end_shadow()).await,
-            GetShadow::PATH => answer(&mut request, async |_: GetShadow| Self::candidate(self.sql()?)).await,
-            GetVersion::PATH => answer(&mut request, async |call: GetVersion| self.version(call.version)).await,
-            IssueCode::PATH => answer(&mut request, async |call: IssueCode| self.issue_code(call.now_ms)).await,
-            RedeemCode::PATH => answer(&mut request, async |call| self.redeem_code(&call)).await,
-            _ => Err(Failure::Internal("no such operation")),
+        let (path, caller) = (request.path(), caller(&request));
+        let work = async {
+            let answered = match path.as_str() {
+                GetRuntime::PATH => answer(&mut request, async |call: GetRuntime| self.runtime(&call)).await,
+                PutDraft::PATH => answer(&mut request, async |call| self.put_draft(&call)).await,
+                GetDraft::PATH => answer(&mut request, async |_: GetDraft| self.drafts()).await,
+                Publish::PATH => answer(&mut request, async |call| self.publish(&call)).await,
+                BeginShadow::PATH => answer(&mut request, async |call| self.begin_shadow(&call)).await,
+                EndShadow::PATH => answer(&mut request, async |_: EndShadow| self.end_shadow()).await,
+                GetShadow::PATH => answer(&mut request, async |_: GetShadow| Self::candidate(self.sql()?)).await,
+                GetVersion::PATH => answer(&mut request, async |call: GetVersion| self.version(call.version)).await,
+                IssueCode::PATH => answer(&mut request, async |call: IssueCode| self.issue_code(call.now_ms)).await,
+                RedeemCode::PATH => answer(&mut request, async |call| self.redeem_code(&call)).await,
+                _ => Err(Failure::Internal("no such operation")),
+            };
+            finish("SiteObject", &path, answered)
         };
-        finish("SiteObject", &path, answered)
+        log::on_behalf(caller, work).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {

@@ -23,10 +23,11 @@ use worker::{Delay, DurableObject, Env, Request, Response, State, durable_object
 
 use super::outbox::{Enqueue, Message};
 use super::sql::{Database, Sql, number};
-use super::{Call, answer, call, finish};
+use super::{Call, answer, call, caller, finish};
 use crate::crypto::random;
 use crate::error::Failure;
 use crate::http::now_ms;
+use crate::log;
 use crate::triggers::{self, Fired, Happened};
 
 const SCHEMA: [&str; 4] = [
@@ -170,19 +171,22 @@ impl DurableObject for VisitorObject {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        let answered = match path.as_str() {
-            See::PATH => answer(&mut request, async |call: See| self.see(&call).await).await,
-            Answered::PATH => answer(&mut request, async |call: Answered| self.answered(call).await).await,
-            PutProfile::PATH => answer(&mut request, async |call: PutProfile| self.put_profile(call)).await,
-            _ => Err(Failure::Internal("no such operation")),
+        let (path, caller) = (request.path(), caller(&request));
+        let work = async {
+            let answered = match path.as_str() {
+                See::PATH => answer(&mut request, async |call: See| self.see(&call).await).await,
+                Answered::PATH => answer(&mut request, async |call: Answered| self.answered(call).await).await,
+                PutProfile::PATH => answer(&mut request, async |call: PutProfile| self.put_profile(call)).await,
+                _ => Err(Failure::Internal("no such operation")),
+            };
+            finish("VisitorObject", &path, answered)
         };
-        finish("VisitorObject", &path, answered)
+        log::on_behalf(caller, work).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
         if let Err(failure) = self.wake().await {
-            worker::console_error!("VisitorObject: {failure}");
+            log::error("VisitorObject: alarm", &failure);
             self.state.storage().set_alarm(AGAIN_AFTER).await?;
         }
         Response::empty()
@@ -209,7 +213,7 @@ impl VisitorObject {
                 Delay::from(WRITE_AFTER).await;
                 core.write_set.set(false);
                 if let Err(failure) = core.write_memory() {
-                    worker::console_error!("VisitorObject: page views are not written: {failure}");
+                    log::error("VisitorObject: page views are not written", &failure);
                 }
             });
         }
@@ -276,7 +280,7 @@ impl VisitorObject {
         };
         let handed: Result<(), Failure> = handing.await;
         if let Err(failure) = handed {
-            worker::console_error!("VisitorObject: the outbox takes nothing: {failure}");
+            log::error("VisitorObject: the outbox takes nothing", &failure);
         }
     }
 

@@ -11,6 +11,7 @@ use worker::{Context, Env, Headers, Request, Response, ResponseBuilder};
 use crate::access;
 use crate::error::Failure;
 use crate::http::{body, empty, now_ms, read};
+use crate::log;
 use crate::objects::call;
 use crate::objects::visitor::{self, Attributes, PutProfile};
 use crate::snapshot::{self, Snapshot};
@@ -77,7 +78,7 @@ async fn import_line(env: &Env, snapshot: &Snapshot, line: u64, bytes: &[u8]) ->
     match store(env, snapshot, &customer.id, customer.attributes).await {
         Ok(()) => ImportedLine { line, status: Imported::Stored, errors: Vec::new() },
         Err(failure) => {
-            worker::console_error!("import of a customer: {failure}");
+            log::error("import of a customer", &failure);
             ImportedLine { line, status: Imported::Failed, errors: Vec::new() }
         }
     }

@@ -22,6 +22,7 @@ use crate::crypto::{key_hash, random, verify};
 use crate::error::Failure;
 use crate::facts;
 use crate::http::{header, json, now_ms, own_origin, read};
+use crate::log;
 use crate::memory;
 use crate::objects::visitor::{self, Attributes, Did, See, Who};
 use crate::objects::{call, ledger};
@@ -380,7 +381,7 @@ fn sample(
     }
     SAMPLED_MS.set(prepared.now_ms);
     let env = env.clone();
-    context.wait_until(async move {
+    log::behind(context, async move {
         let asks = asks(&asked);
         let question = question(&snapshot, &asked, &asks, &prepared);
         let (_, placements) = explain(&snapshot.settings.policy, &snapshot.predictor, &question);
@@ -398,7 +399,7 @@ fn sample(
         let keep = ledger::KeepSample { sample };
         match call(&env, &ledger::name(&snapshot.site, 0), &keep).await {
             Ok(watched) => SAMPLE_MS.set(if watched { SAMPLE_EVERY_MS } else { UNWATCHED_SAMPLE_EVERY_MS }),
-            Err(failure) => worker::console_error!("sample of a decision: {failure}"),
+            Err(failure) => log::error("sample of a decision", &failure),
         }
     });
 }

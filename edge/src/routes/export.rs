@@ -18,6 +18,7 @@ use worker::{Context, Env, Headers, Request, Response, ResponseBuilder};
 
 use crate::access;
 use crate::error::Failure;
+use crate::log;
 use crate::objects::call;
 use crate::objects::ledger::{Entry, Export, Exported, ExportedRow, Row};
 use crate::objects::site::GetVersion;
@@ -87,7 +88,7 @@ async fn export(
             Ok(None) => Ok(None),
             Err(failure) => {
                 // The connection breaks off, so that nobody takes a part for the whole.
-                worker::console_error!("export: {failure}");
+                log::error("export", &failure);
                 Err(worker::Error::RustError("the export broke off".to_owned()))
             }
         }

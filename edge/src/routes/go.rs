@@ -8,6 +8,7 @@ use worker::{Context, Env, Headers, Request, Response, ResponseBuilder, Url};
 use crate::access::is_site_id;
 use crate::error::Failure;
 use crate::http::now_ms;
+use crate::log;
 use crate::objects::ledger::{Entry, NewRow};
 use crate::recording::record;
 use crate::routes::events::open;
@@ -44,7 +45,7 @@ pub(crate) async fn go(_: &Request, env: &Env, context: &Context, token: &str) -
         let row = NewRow { id, entry, happened_ms: now_ms() };
         if let Err(failure) = record(env, context, &snapshot, vec![row]).await {
             // A person who clicked is led on whatever happens to us.
-            worker::console_error!("click: {failure}");
+            log::error("click", &failure);
         }
     }
     let headers = Headers::new();
