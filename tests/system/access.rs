@@ -192,3 +192,18 @@ async fn a_console_link_opens_once() -> Result<()> {
     assert_eq!(elsewhere.problem(), "origin-not-allowed");
     Ok(())
 }
+
+#[tokio::test]
+async fn every_answer_names_its_request_and_a_refusal_does_in_its_document() -> Result<()> {
+    let world = World::start().await?;
+    let named = |answer: &Answer| {
+        let id = answer.headers.get("portico-request").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        id
+    };
+    let refused = world.post("/v1/decide", &json!({ "site": "pk_demo" })).await?;
+    assert_eq!(refused.at("/instance"), &json!(format!("urn:portico:request:{}", named(&refused))));
+    let decided = world.post("/v1/decide", &world.question()).await?;
+    assert_ne!(named(&decided), named(&refused));
+    Ok(())
+}

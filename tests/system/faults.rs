@@ -36,6 +36,8 @@ const KILLS: u32 = 5;
 const STOPS: u32 = 2;
 /// Longer than a visitor waits.
 const STOPPED: Duration = Duration::from_millis(2_500);
+/// How long the slow disk takes.
+const SLOW: Duration = Duration::from_millis(300);
 /// Room left on a disk that is nearly full.
 const ROOM: u64 = 128 * 1024;
 
@@ -417,8 +419,72 @@ async fn without_room_on_the_disk_it_acknowledges_nothing_and_decides_on() -> Re
         }
         let before = public.seen.acknowledged().len();
         public.until(|seen| seen.acknowledged().len() > before + 100).await?;
+        // What failed is told line by line, with the requests that met it.
+        let log = world.edge.log();
+        let said = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let failed: Vec<Value> = said.filter(|line| line["what"] == "a ledger does not record").collect();
+        let named = |line: &Value| line["request"].as_str().is_some_and(|request| request.len() == 16);
+        assert!(!failed.is_empty() && failed.iter().all(named), "{failed:?}");
     }
     let seen = public.home().await?;
+    account(&mut world, &seen).await
+}
+
+/// workerd on a disk that takes [`SLOW`] to write anything down.
+fn slowed(options: &EdgeOptions) -> Result<PathBuf> {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/system/slow_disk/preload.rs");
+    let library = options.data.join("slow_disk.so");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let compiled = std::process::Command::new(rustc)
+        .args(["--edition=2024", "--crate-type=cdylib", "-O", "-o"])
+        .arg(&library)
+        .arg(source)
+        .status()?;
+    ensure!(compiled.success(), "the slow disk does not compile");
+    let path = options.data.join("workerd.sh");
+    let (library, workerd) = (library.display(), options.workerd.display());
+    std::fs::write(&path, format!("#!/bin/sh\nLD_PRELOAD='{library}' exec '{workerd}' \"$@\"\n"))?;
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700))?;
+    Ok(path)
+}
+
+#[tokio::test]
+async fn on_a_slow_disk_it_confirms_late_decides_at_once_and_loses_nothing() -> Result<()> {
+    let mut world = World::start_with(|options| {
+        options.workerd = slowed(options)?;
+        Ok(())
+    })
+    .await?;
+    let decided = world.post("/v1/decide", &world.question()).await?;
+    let token = decided.at("/placements/0/offers/0/token");
+    let events =
+        json!({ "site": SITE_KEY, "events": [{ "id": "00000000-seen", "type": "impression", "token": token }] });
+    // A confirmation waits for the disk; a decision that is asked for meanwhile does not wait for either.
+    let begun = Instant::now();
+    let confirmed = async {
+        let answer = world.post("/v1/events", &events).await?;
+        assert_eq!(answer.at("/accepted"), 1, "{}", answer.text);
+        anyhow::Ok((begun.elapsed(), Instant::now()))
+    };
+    let question = world.question();
+    let decides = async {
+        sleep(SLOW / 10).await;
+        world.post("/v1/decide", &question).await?;
+        anyhow::Ok(Instant::now())
+    };
+    let (confirmed, decided) = tokio::try_join!(confirmed, decides)?;
+    assert!(confirmed.0 >= SLOW, "confirmed after {:?}, before it was on the disk", confirmed.0);
+    assert!(decided < confirmed.1, "a decision has waited for the disk");
+
+    let mut public = Public::send(&world, 1)?;
+    public.until(|seen| seen.acknowledged().len() > 60).await?;
+    world.edge.kill().await?;
+    let acknowledged = public.seen.acknowledged();
+    let stored: BTreeSet<String> = stored(&world)?.into_iter().collect();
+    assert!(acknowledged.is_subset(&stored), "{:?}", acknowledged.difference(&stored));
+    world.edge.restart().await?;
+    let seen = public.home().await?;
+    seen.acknowledge(["00000000-seen".to_owned()])?;
     account(&mut world, &seen).await
 }
 

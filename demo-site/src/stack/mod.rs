@@ -109,6 +109,12 @@ impl Edge {
         self.folder.log_tail(TAIL_LINES)
     }
 
+    /// All that workerd has printed, in this run and in those before it.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.folder.log_tail(usize::MAX)
+    }
+
     /// SIGKILL: no handler runs, nothing is flushed. What was acknowledged must survive it.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ impl Figures {
         self.add(&format!("{name}.per_second"), measured.per_second());
         self.add(&format!("{name}.p50"), measured.latency(0.5));
         self.add(&format!("{name}.p99"), measured.latency(0.99));
+        self.add(&format!("{name}.p999"), measured.latency(0.999));
         self.add(&format!("{name}.cpu"), measured.cpu_each());
     }
 

@@ -13,6 +13,7 @@ mod load;
 mod memory;
 mod process;
 mod site;
+mod start;
 mod visitors;
 
 use std::path::Path;
@@ -107,6 +108,9 @@ async fn main() -> Result<()> {
 async fn measure(stand: &mut Stand, figures: &mut Figures, wanted: impl Fn(&str) -> bool) -> Result<()> {
     if wanted("decisions") {
         decisions::measure(stand, figures).await?;
+    }
+    if wanted("start") {
+        start::measure(stand, figures).await?;
     }
     if wanted("answers") {
         answers::measure(stand, figures).await?;

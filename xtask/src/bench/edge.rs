@@ -119,6 +119,10 @@ fn rows(figures: &Figures<'_>) -> Result<Vec<Row>> {
             "%",
             share(60.0),
         )?,
+        row("the first decision of a fresh process, 100 offers", "start_100.first", 1.0, "ms", None)?,
+        row("its second, half a second later", "start_100.second", 1.0, "ms", None)?,
+        row("the first decision of a fresh process, 1,000 offers", "start_1000.first", 1.0, "ms", None)?,
+        row("its second, half a second later", "start_1000.second", 1.0, "ms", None)?,
         row("one event alone ÷ a bare object's insert, requests/s", "event.per_second_ratio", 100.0, "%", share(40.0))?,
         row(
             "events in batches of 20, for a second of processor time",
@@ -145,20 +149,22 @@ fn rows(figures: &Figures<'_>) -> Result<Vec<Row>> {
 }
 
 fn tables(figures: &Figures<'_>, rows: &[Row]) -> Result<String> {
-    let mut text = "| 16 connections, medians over rounds | requests/s | p50 | p99 | workerd's processor time | \
+    let mut text =
+        "| 16 connections, medians over rounds | requests/s | p50 | p99 | p99.9 | workerd's processor time | \
                     requests/s ÷ | p99 ÷ |
-|---|---|---|---|---|---|---|
+|---|---|---|---|---|---|---|---|
 "
-    .to_owned();
+        .to_owned();
     for (name, words, beside) in LOOPS {
         let get = |part: &str| figures.get(&format!("{name}.{part}"));
         let ms = |part: &str| Ok::<_, anyhow::Error>(get(part)? / 1e3);
         write!(
             text,
-            "| {words} | {:.0} | {:.1} ms | {:.1} ms | {:.2} ms |",
+            "| {words} | {:.0} | {:.1} ms | {:.1} ms | {:.1} ms | {:.2} ms |",
             get("per_second")?,
             ms("p50")?,
             ms("p99")?,
+            ms("p999")?,
             ms("cpu")?
         )?;
         match beside {
