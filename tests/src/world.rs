@@ -4,7 +4,7 @@ use std::future::IntoFuture as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use portico_demo_site::bank::{self, BankOptions};
 use portico_demo_site::identity::{Claims, DemoIdentity};
 use portico_demo_site::partner::{self, PartnerOptions};
@@ -18,6 +18,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 /// Everything that `cargo xtask demo` starts.
 pub struct World {
@@ -140,6 +141,21 @@ impl World {
         })
     }
 
+    /// Publishes a configuration of the site and waits until the edge decides with it.
+    ///
+    /// # Errors
+    /// When it is refused, or not taken over in three seconds.
+    pub async fn publish(&self, config: &Value) -> Result<()> {
+        let draft = self.server(Method::PUT, "/v1/site/draft", Some(config)).await?;
+        let published = self.server(Method::POST, "/v1/site/publish", None).await?;
+        ensure!(published.status == 200, "{}\n{}", draft.text, published.text);
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while self.post("/v1/decide", &self.question()).await?.at("/config") != published.at("/version") {
+            ensure!(Instant::now() < deadline, "the edge does not take over {}", published.text);
+        }
+        Ok(())
+    }
+
     /// The identity token of one of the demo's customers.
     ///
     /// # Errors
@@ -178,13 +194,13 @@ impl World {
     /// # Errors
     /// When it does not hold within the deadline.
     pub async fn until(&self, deadline: Duration, mut holds: impl FnMut(&LiveReport) -> bool) -> Result<LiveReport> {
-        let end = tokio::time::Instant::now() + deadline;
+        let end = Instant::now() + deadline;
         loop {
             let report = self.report().await?;
             if holds(&report) {
                 return Ok(report);
             }
-            anyhow::ensure!(tokio::time::Instant::now() < end, "still not so after {deadline:?}: {report:?}");
+            ensure!(Instant::now() < end, "still not so after {deadline:?}: {report:?}");
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }

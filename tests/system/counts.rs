@@ -1,13 +1,10 @@
 //! Rules that count what visitors did.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use portico_tests::World;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const SOON: Duration = Duration::from_secs(3);
 const COUNTED: &str = "savings-plus";
 
 /// One offer is for whoever has used the calculator twice this week, seen a page about mortgages, or applied for anything.
@@ -19,12 +16,7 @@ async fn counting() -> Result<World> {
     let offer = offers.iter_mut().find(|offer| offer["id"] == COUNTED).context("no such offer")?;
     offer["rule"] =
         json!({ "any": [happened("calculator_used", 2), happened("page:mortgages", 1), happened("stage:applied", 1)] });
-    world.server(Method::PUT, "/v1/site/draft", Some(&config)).await?;
-    let version = world.server(Method::POST, "/v1/site/publish", None).await?.at("/version").clone();
-    let deadline = tokio::time::Instant::now() + SOON;
-    while world.post("/v1/decide", &world.question()).await?.at("/config") != &version {
-        assert!(tokio::time::Instant::now() < deadline, "the edge does not take over the configuration");
-    }
+    world.publish(&config).await?;
     Ok(world)
 }
 

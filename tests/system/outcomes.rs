@@ -199,14 +199,7 @@ async fn shards_can_be_added_while_answers_are_under_way() -> Result<()> {
     }
     for (shards, round) in [(4, 2_u64), (3, 3)] {
         config["ledger"] = json!({ "shards": shards });
-        world.server(Method::PUT, "/v1/site/draft", Some(&config)).await?;
-        let published = world.server(Method::POST, "/v1/site/publish", None).await?;
-        assert_eq!(published.status, 200, "{}", published.text);
-        let version = published.at("/version").clone();
-        let deadline = tokio::time::Instant::now() + SOON;
-        while world.post("/v1/decide", &world.question()).await?.at("/config") != &version {
-            assert!(tokio::time::Instant::now() < deadline, "the edge does not take over version {version}");
-        }
+        world.publish(&config).await?;
         // Everything again, and the rest: what was taken is known wherever it would go now.
         for (at, token) in showings.iter().enumerate() {
             see(&world, &format!("0000000{round}-{at:04}"), token).await?;

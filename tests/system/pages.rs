@@ -268,6 +268,39 @@ async fn what_could_not_be_sent_survives_its_page() -> Result<()> {
     Ok(())
 }
 
+/// Several tabs while the edge is away: each keeps its own, one is closed, and two that come later both take up what it
+/// left. Whatever is sent twice counts once.
+#[tokio::test]
+async fn tabs_neither_lose_nor_repeat_what_they_tell() -> Result<()> {
+    let mut world = World::start().await?;
+    let browser = Browser::start().await?;
+    let home = format!("{}/en/", world.bank);
+    browser.open(&home).await?;
+    browser.until(&offer_in("home-hero")).await?;
+    accept_all(&browser).await?;
+    browser.run("window.other = open(location.href)").await?;
+    browser
+        .until("return other.document.querySelector('portico-offers')?.shadowRoot?.querySelector('a') != null")
+        .await?;
+    world.edge.kill().await?;
+    browser.run("await portico('track', 'stays'); await other.portico('track', 'leaves'); other.close()").await?;
+    browser.until("return Object.keys(localStorage).some(key => key.startsWith('portico.events.'))").await?;
+    world.edge.restart().await?;
+    browser.run("window.later = [open(location.href), open(location.href)]").await?;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let mut names = tracked(&world).await?;
+    while names.len() < 2 && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        names = tracked(&world).await?;
+    }
+    // Time for whoever would send something again.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut names = tracked(&world).await?;
+    names.sort();
+    assert_eq!(names, ["leaves", "stays"]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_offer_can_be_put_away_and_brought_back() -> Result<()> {
     let world = World::start().await?;

@@ -103,13 +103,7 @@ async fn world(triggers: Value, url: &str) -> Result<World> {
     let offers = config.pointer_mut("/decisions/offers").and_then(Value::as_array_mut).context("no offers")?;
     let offer = offers.iter_mut().find(|offer| offer["id"] == OFFER).context("no such offer")?;
     offer["rule"] = json!({ "events": "trigger:abandoned", "within_days": 2, "op": "ge", "value": 1 });
-    let draft = world.server(Method::PUT, "/v1/site/draft", Some(&config)).await?;
-    assert_eq!(draft.at("/errors"), &json!([]), "{}", draft.text);
-    let version = world.server(Method::POST, "/v1/site/publish", None).await?.at("/version").clone();
-    let deadline = Instant::now() + Duration::from_secs(3);
-    while world.post("/v1/decide", &world.question()).await?.at("/config") != &version {
-        assert!(Instant::now() < deadline, "the edge does not take over the configuration");
-    }
+    world.publish(&config).await?;
     Ok(world)
 }
 
@@ -144,7 +138,11 @@ async fn webhook(world: &World) -> Result<Value> {
 #[tokio::test]
 async fn a_message_is_sent_until_it_is_taken_and_can_be_sent_again() -> Result<()> {
     let (receiver, url) = Receiver::start().await?;
-    let triggers = json!([{ "id": "asked", "on": { "event": "callback_asked", "times": 2 }, "rest_minutes": 0, "webhooks": ["crm"] }]);
+    let trigger = |id: &str, on: Value| json!({ "id": id, "on": on, "rest_minutes": 0, "webhooks": ["crm"] });
+    let triggers = json!([
+        trigger("asked", json!({ "event": "callback_asked", "times": 2 })),
+        trigger("looked", json!({ "event": "page:mortgages" })),
+    ]);
     let world = world(triggers, &url).await?;
     let whose = json!({ "identity": world.identity_of("peter")? });
     receiver.then([503]);
@@ -183,6 +181,18 @@ async fn a_message_is_sent_until_it_is_taken_and_can_be_sent_again() -> Result<(
     }
     let page = world.server(Method::GET, "/metrics", None).await?.text;
     assert!(page.contains("portico_webhook_messages_delivered_total{webhook=\"crm\"} 2"), "{page}");
+    // A page is looked at: that is known by the decision for it.
+    let mut page = world.question();
+    page["context"]["topic"] = json!("mortgages");
+    page["identity"] = whose["identity"].clone();
+    world.post("/v1/decide", &page).await?;
+    let message = receiver.message(&world, 5, Duration::from_secs(5)).await?;
+    assert_eq!(message["data"]["trigger"], "looked");
+    page["visitor"] = is_open(&world, &world.question()).await?.1;
+    page["identity"] = Value::Null;
+    world.post("/v1/decide", &page).await?;
+    let message = receiver.message(&world, 6, Duration::from_secs(5)).await?;
+    assert!(message["data"]["visitor"].is_string(), "{message}");
     // Only a secret key may see secrets.
     let open = portico_tests::Answer::of(world.request(Method::GET, "/v1/webhooks").bearer_auth("pk_demo")).await?;
     assert_eq!(open.status, 401);

@@ -205,7 +205,7 @@ impl VisitorObject {
                 call.happened.iter().flat_map(|what| triggers::happened(memory, triggers, what, call.now_ms)).collect();
             ((known.memory.clone(), known.attributes.clone()), fired, known.memory.triggers != before)
         })?;
-        if has_begun {
+        if has_begun || !fired.is_empty() {
             self.follow(&call.plan, fired).await?;
         } else if !self.core.write_set.replace(true) {
             let core = Rc::clone(&self.core);
