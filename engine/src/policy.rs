@@ -358,6 +358,12 @@ impl Policy {
 }
 
 impl OfferPolicy {
+    /// The most that all its stages together can bring (sign 1) or cost (sign −1), 0 or more. Never −0: which of two zeros
+    /// `max` gives differs between machines.
+    pub(crate) fn most_worth(&self, sign: f64) -> f64 {
+        self.worth.iter().map(|worth| worth * sign).filter(|worth| *worth > 0.0).fold(0.0, |sum, worth| sum + worth)
+    }
+
     /// Logit of the rate expected of it before anything is known.
     pub(crate) fn offset(&self, stage: usize, of: &StagePolicy) -> f64 {
         self.offsets.get(stage).copied().flatten().unwrap_or(of.offset)

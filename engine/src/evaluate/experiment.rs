@@ -300,11 +300,9 @@ impl Policy {
     /// Between which bounds the value of one offer lies, from nothing to everything that it can bring; none where no offer
     /// has any value.
     fn range_of_value(&self) -> Option<Range> {
-        let of = |offer: &crate::policy::OfferPolicy, sign: f64| -> f64 {
-            offer.worth.iter().map(|worth| (worth * sign).max(0.0)).sum()
-        };
-        let most = |sign: f64| self.offers.iter().map(|offer| of(offer, sign)).fold(0.0, f64::max);
-        Range::new(-most(-1.0), most(1.0))
+        let most = |sign: f64| self.offers.iter().map(|offer| offer.most_worth(sign)).fold(0.0, f64::max);
+        // 0 and not −0, which is written as other bytes.
+        Range::new(0.0 - most(-1.0), most(1.0))
     }
 }
 

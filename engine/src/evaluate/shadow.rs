@@ -150,11 +150,8 @@ impl Shadow {
 impl Policy {
     /// No explorer's weighed reward is larger: as many offers as there are, times what the best or worst brings.
     fn largest_difference(&self) -> f64 {
-        let sums = |offer: &crate::policy::OfferPolicy| {
-            let worth = |sign: f64| offer.worth.iter().map(|worth| (worth * sign).max(0.0)).sum::<f64>();
-            worth(1.0).max(worth(-1.0))
-        };
-        self.offers.len() as f64 * self.offers.iter().map(sums).fold(0.0, f64::max)
+        let most = self.offers.iter().map(|offer| offer.most_worth(1.0).max(offer.most_worth(-1.0)));
+        self.offers.len() as f64 * most.fold(0.0, f64::max)
     }
 }
 
