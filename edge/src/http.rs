@@ -19,6 +19,11 @@ pub(crate) fn header(request: &Request, name: &str) -> Option<String> {
     request.headers().get(name).ok().flatten()
 }
 
+/// Whether the visitor's browser says no for them (Global Privacy Control).
+pub(crate) fn is_private(request: &Request) -> bool {
+    header(request, "Sec-GPC").as_deref() == Some("1")
+}
+
 /// Bytes read and thrown away after a body's limit, so that its sender is still there to hear the refusal: a connection
 /// closed while somebody writes into it is reset, and the answer with it.
 const DRAINED_BYTES: usize = 1024 * 1024;

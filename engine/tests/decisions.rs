@@ -255,6 +255,37 @@ fn what_does_not_fit_together_is_named() {
 }
 
 #[test]
+fn goals_and_stages_that_mean_nothing_are_refused() {
+    let mut weightless = config();
+    weightless["kpis"][0].as_object_mut().unwrap().remove("weight");
+    let unread = serde_json::from_value::<Config>(weightless).unwrap_err();
+    assert!(unread.to_string().contains("missing field `weight`"), "{unread}");
+
+    // Stages follow each other as they are listed, so a circle could only be one that comes again.
+    let mut circle = config();
+    let first = circle["stages"][0].clone();
+    circle["stages"].as_array_mut().unwrap().push(first);
+    let (policy, errors) = Policy::compile(&serde_json::from_value::<Config>(circle).unwrap());
+    assert!(errors.iter().any(|error| error.pointer.starts_with("/stages/")), "{errors:?}");
+    Case::new("a").ask(&["hero"], |question| decide(&policy, &untaught(&policy), question));
+
+    // JSON has no such numbers; whoever makes a configuration otherwise may.
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut config: Config = serde_json::from_value(config()).unwrap();
+        config.kpis[0].weight = number;
+        config.offers[0].lever = number;
+        config.model.priors.offer = number;
+        config.arms.control = number;
+        let (policy, errors) = Policy::compile(&config);
+        let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        for pointer in ["/kpis/0/weight", "/offers/0/lever", "/model/priors/offer", "/arms/control"] {
+            assert!(pointers.contains(&pointer), "{number} at {pointer}: {pointers:?}");
+        }
+        Case::new("a").ask(&["hero"], |question| decide(&policy, &untaught(&policy), question));
+    }
+}
+
+#[test]
 fn a_circle_of_groups_is_refused() {
     let mut config = config();
     config["groups"][0]["parent"] = json!("credit");

@@ -13,6 +13,7 @@ use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use portico_tests::World;
 use reqwest::Method;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::time::Instant;
@@ -143,7 +144,7 @@ async fn a_message_is_sent_until_it_is_taken_and_can_be_sent_again() -> Result<(
         trigger("asked", json!({ "event": "callback_asked", "times": 2 })),
         trigger("looked", json!({ "event": "page:mortgages" })),
     ]);
-    let world = world(triggers, &url).await?;
+    let mut world = world(triggers, &url).await?;
     let whose = json!({ "identity": world.identity_of("peter")? });
     receiver.then([503]);
     track(&world, 1, "callback_asked", whose.clone()).await?;
@@ -196,6 +197,16 @@ async fn a_message_is_sent_until_it_is_taken_and_can_be_sent_again() -> Result<(
     // Only a secret key may see secrets.
     let open = portico_tests::Answer::of(world.request(Method::GET, "/v1/webhooks").bearer_auth("pk_demo")).await?;
     assert_eq!(open.status, 401);
+    // What was taken is known by its id, and says nothing of anybody any more.
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while webhook(&world).await?["delivered"] != 4 {
+        assert!(Instant::now() < deadline, "{}", webhook(&world).await?);
+    }
+    world.edge.kill().await?;
+    let outbox = Connection::open(world.database("OutboxObject")?)?;
+    let count = |what: &str| outbox.query_row(&format!("SELECT count(*) FROM messages {what}"), [], |row| row.get(0));
+    let (all, told): (u32, u32) = (count("")?, count("WHERE body <> ''")?);
+    assert_eq!((all, told), (4, 0));
     Ok(())
 }
 

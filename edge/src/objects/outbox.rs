@@ -2,7 +2,8 @@
 //!
 //! A message is durable before whoever hands it over hears that it is taken; handed over again, it is known by its id. It
 //! is sent until its receiver takes it (any 2xx), with growing pauses, and given up when the receiver is gone (410), the
-//! webhook is configured no longer, or after [`MOST_ATTEMPTS`]. What was given up stays until it is sent again.
+//! webhook is configured no longer, or after [`MOST_ATTEMPTS`]. What was given up stays until it is sent
+//! again, for a month.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -50,8 +51,12 @@ const LONGEST_PAUSE_MS: u64 = 3_600_000;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Messages sent at the same time.
 const AT_ONCE: u64 = 16;
-/// How long a delivered message is remembered.
+/// How long the id of a delivered message is remembered: nobody hands it over again later.
 const REMEMBERED_MS: u64 = 24 * 3_600_000;
+/// How long a message that was given up can be sent again.
+const DEAD_MS: u64 = 30 * 24 * 3_600_000;
+/// Wait after the site's configuration could not be had.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Dead letters in one answer.
 const MOST_DEAD: u64 = 100;
 /// Characters of an error that are kept.
@@ -138,11 +143,13 @@ impl DurableObject for OutboxObject {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        if let Err(failure) = self.deliver().await {
+        let delivered = match self.deliver().await {
+            Ok(()) => self.set_alarm().await,
+            failed => failed,
+        };
+        if let Err(failure) = delivered {
             log::error("OutboxObject: delivery", &failure);
-        }
-        if let Err(failure) = self.set_alarm().await {
-            log::error("OutboxObject: alarm", &failure);
+            self.state.storage().set_alarm(AGAIN_AFTER).await?;
         }
         Response::empty()
     }
@@ -165,6 +172,7 @@ impl OutboxObject {
 
     fn look(&self, call: &LookAt) -> Result<WebhooksState, Failure> {
         let sql = self.sql()?;
+        forget(sql)?;
         let mut webhooks = Vec::new();
         for Webhook { id, url } in &call.webhooks {
             let count = |state| -> Result<u64, Failure> {
@@ -212,8 +220,7 @@ impl OutboxObject {
     /// Sends what is due.
     async fn deliver(&self) -> Result<(), Failure> {
         let (sql, now) = (self.sql()?, now_ms());
-        let forget = "DELETE FROM messages WHERE state = ? AND due < ?";
-        sql.run(forget, vec![number(DELIVERED), number(now.saturating_sub(REMEMBERED_MS))])?;
+        forget(sql)?;
         let Some(mut site) = sql.first("SELECT site FROM site", Vec::new())? else { return Ok(()) };
         let config = self.core.config(&site.text()?).await?;
         let due = "SELECT id, webhook, body, attempts FROM messages WHERE state = ? AND due <= ? ORDER BY due LIMIT ?";
@@ -250,6 +257,15 @@ impl Core {
     }
 }
 
+/// Lets go of messages that nobody asks for any more.
+fn forget(sql: &Sql) -> Result<(), Failure> {
+    let now = now_ms();
+    [(DELIVERED, REMEMBERED_MS), (DEAD, DEAD_MS)].into_iter().try_for_each(|(state, kept_ms)| {
+        let values = vec![number(state), number(now.saturating_sub(kept_ms))];
+        sql.run("DELETE FROM messages WHERE state = ? AND due < ?", values)
+    })
+}
+
 /// The secret of a webhook, made when it is first asked for, and how many messages its receiver has taken.
 fn secret_of(sql: &Sql, webhook: &str) -> Result<(String, u64), Failure> {
     let known = "SELECT secret, delivered FROM webhooks WHERE id = ?";
@@ -274,6 +290,8 @@ fn note(sql: &Sql, id: String, webhook: String, attempts: u64, outcome: Outcome)
     let (state, due, error) = match outcome {
         Outcome::Taken => {
             sql.run("UPDATE webhooks SET delivered = delivered + 1 WHERE id = ?", vec![webhook.into()])?;
+            // Its id is enough to know it again; what it says of somebody is not kept.
+            sql.run("UPDATE messages SET body = '' WHERE id = ?", vec![id.clone().into()])?;
             (DELIVERED, now, String::new())
         }
         Outcome::Later(error, at_least_ms) if attempts < MOST_ATTEMPTS => {

@@ -21,7 +21,7 @@ use crate::access::{self, Caller};
 use crate::crypto::{key_hash, random, verify};
 use crate::error::Failure;
 use crate::facts;
-use crate::http::{header, json, now_ms, own_origin, read};
+use crate::http::{header, is_private, json, now_ms, own_origin, read};
 use crate::log;
 use crate::memory;
 use crate::objects::visitor::{self, Attributes, Did, See, Who};
@@ -65,7 +65,7 @@ struct Prepared {
 pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let bearer = access::bearer(&request);
     let origin = header(&request, "Origin");
-    let private = header(&request, "Sec-GPC").as_deref() == Some("1");
+    let private = is_private(&request);
     let user_agent = header(&request, "User-Agent").unwrap_or_default();
     let own_origin = own_origin(&request)?;
     let asked: DecideRequest = read(&mut request, BODY_BYTES).await?;

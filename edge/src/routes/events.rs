@@ -9,7 +9,7 @@ use worker::{Context, Env, Request, Response};
 
 use crate::access::{self, Caller};
 use crate::error::Failure;
-use crate::http::{header, json, now_ms, read};
+use crate::http::{header, is_private, json, now_ms, read};
 use crate::memory::{Memories, Sender, TRACKED};
 use crate::objects::ledger::{Entry, NewRow, Taken};
 use crate::recording::record;
@@ -24,7 +24,7 @@ pub(crate) const PROPS_BYTES: usize = 2048;
 pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let bearer = access::bearer(&request);
     let origin = header(&request, "Origin");
-    let is_private = header(&request, "Sec-GPC").as_deref() == Some("1");
+    let is_private = is_private(&request);
     let mut asked: EventsRequest = read(&mut request, BODY_BYTES).await?;
     let caller = access::visitor_side(env, context, bearer.as_deref(), origin.as_deref(), &asked.site).await?;
     if asked.events.len() > EVENTS_PER_BATCH {
