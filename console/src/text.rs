@@ -101,11 +101,13 @@ impl Lang {
     }
 
     /// A difference as a part of the hold-out's figure.
-    pub(crate) fn of_control(self, relative: f64) -> String {
-        let change = format::change(relative);
-        match self {
-            Lang::En => format!("{change} of the control group's figure"),
-            Lang::Zh => format!("为对照组数值的 {change}"),
+    pub(crate) fn than_control(self, relative: f64) -> String {
+        let part = format::percent(relative.abs());
+        match (self, relative < 0.0) {
+            (Lang::En, false) => format!("{part} above the control group's figure"),
+            (Lang::En, true) => format!("{part} below the control group's figure"),
+            (Lang::Zh, false) => format!("比对照组高 {part}"),
+            (Lang::Zh, true) => format!("比对照组低 {part}"),
         }
     }
 

@@ -66,13 +66,6 @@ pub(crate) fn percent(share: f64) -> String {
     decimal(percent, digits) + "%"
 }
 
-/// A relative change: `+12.3%`, `−4.5%`.
-pub(crate) fn change(share: f64) -> String {
-    let percent = share * 100.0;
-    let text = decimal(percent, if percent.abs() >= 99.95 { 0 } else { 1 }) + "%";
-    if share >= 0.0 { format!("+{text}") } else { text }
-}
-
 /// A signed figure with two places: `+0.42`.
 pub(crate) fn signed(x: f64) -> String {
     let text = decimal(x, 2);
@@ -149,7 +142,6 @@ mod tests {
         assert_eq!(decimal(f64::NAN, 1), "–");
         assert_eq!([0.0, 1234.4, 56.72, 8.9, 0.1234].map(significant), ["0", "1,234", "56.7", "8.90", "0.123"]);
         assert_eq!([0.0, 0.034_21, 0.123, 1.0].map(percent), ["0%", "3.42%", "12.3%", "100%"]);
-        assert_eq!([0.123, -0.0451, 2.5].map(change), ["+12.3%", "−4.5%", "+250%"]);
         assert_eq!([0.42, -1.0].map(signed), ["+0.42", "−1.00"]);
     }
 

@@ -66,7 +66,7 @@ fn difference(c: Console, metric: Metric, measure: &MeasureFigures) -> impl Into
     let base = measure.means.get(&Arm::Control).copied().filter(|base| *base > 0.0);
     view! {
         <p class="big">{known.map_or("–".to_owned(), |known| signed(c, metric, known))}</p>
-        {known.zip(base).map(|(known, base)| view! { <p class="muted">{c.lang.get().of_control(known / base)}</p> })}
+        {known.zip(base).map(|(known, base)| view! { <p class="muted">{c.lang.get().than_control(known / base)}</p> })}
         <p class="verdict" data-verdict=verdict_name(measure)>
             {verdict_mark(measure)}
             {match (known, measure.finding) {
