@@ -7,11 +7,11 @@ use std::rc::Rc;
 use portico_protocol::limits::NAME_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::seal::{Purpose, SessionRecord};
-use worker::{Context, Env, Request};
+use worker::{Context, Env};
 
 use crate::crypto::key_hash;
 use crate::error::Failure;
-use crate::http::{header, now_ms};
+use crate::http::{Request, now_ms};
 use crate::objects::call;
 use crate::objects::directory::{self, Owner, Resolve, Role};
 use crate::snapshot::{self, Snapshot};
@@ -95,7 +95,7 @@ pub(crate) async fn console_side(env: &Env, context: &Context, request: &Request
         return snapshot::get(env, context, &site).await;
     }
     let signed_out = || Failure::refused(ProblemKind::UnknownKey, "The session is over. Open a new console link.");
-    let cookies = header(request, "Cookie").unwrap_or_default();
+    let cookies = request.header("Cookie").unwrap_or_default();
     let session = cookies
         .split(';')
         .filter_map(|cookie| cookie.trim().split_once('='))
@@ -110,12 +110,12 @@ pub(crate) async fn console_side(env: &Env, context: &Context, request: &Request
 
 /// The bearer token of a request.
 pub(crate) fn bearer(request: &Request) -> Option<String> {
-    header(request, "Authorization")?.strip_prefix("Bearer ").map(|token| token.trim().to_owned())
+    request.header("Authorization")?.strip_prefix("Bearer ").map(|token| token.trim().to_owned())
 }
 
 /// The secret key of a request with Basic authentication, where it is the user's name.
 pub(crate) async fn basic(env: &Env, request: &Request) -> Result<String, Failure> {
-    let credentials = header(request, "Authorization").and_then(|value| {
+    let credentials = request.header("Authorization").and_then(|value| {
         let encoded = value.strip_prefix("Basic ")?.trim();
         String::from_utf8(data_encoding::BASE64.decode(encoded.as_bytes()).ok()?).ok()
     });

@@ -1,5 +1,7 @@
 //! Chance, hashes and signatures.
 
+use std::cell::RefCell;
+
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use portico_protocol::identity::{IdentityError, Unverified};
@@ -10,11 +12,28 @@ use web_sys::{CryptoKey, SubtleCrypto};
 
 use crate::error::Failure;
 
+/// Random bytes fetched at once: to ask for a few takes as long as to ask for many.
+const FETCHED: usize = 1024;
+
+thread_local! {
+    static RANDOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Bytes that nobody can guess.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| Failure::Internal("no source of randomness"))?;
-    Ok(bytes)
+    RANDOM.with_borrow_mut(|fetched| {
+        if fetched.len() < N {
+            fetched.resize(FETCHED.max(N), 0);
+            getrandom::fill(fetched).map_err(|_| Failure::Internal("no source of randomness"))?;
+        }
+        let rest = fetched.len() - N;
+        let (_, last) = fetched.split_at_mut(rest);
+        let bytes = <[u8; N]>::try_from(&*last).map_err(|_| Failure::Internal("no source of randomness"))?;
+        // Each is used once, and then nowhere to be found.
+        last.fill(0);
+        fetched.truncate(rest);
+        Ok(bytes)
+    })
 }
 
 /// How a key is kept and found: by its hash, so that comparing reveals nothing and a stolen store opens nothing.

@@ -1,8 +1,9 @@
 //! What can go wrong, and the one place where it becomes an answer.
 
 use portico_protocol::problem::{FieldError, MEDIA_TYPE, Problem, ProblemKind};
-use worker::{Headers, Method, Response, ResponseBuilder};
+use worker::Method;
 
+use crate::http::Response;
 use crate::log::{self, RequestId};
 
 /// What a 503 says of when to come back: it passes by itself, and senders add their own jitter.
@@ -39,7 +40,7 @@ impl Failure {
 
     /// The problem document. Details of our own failures go to the log, not to the caller; neither holds a token,
     /// for paths that carry one are cut before it.
-    pub(crate) fn response(&self, method: &Method, path: &str) -> worker::Result<Response> {
+    pub(crate) fn response(&self, method: &Method, path: &str) -> Response {
         let problem = match self {
             Self::Refused(problem) => (**problem).clone(),
             _ => {
@@ -50,13 +51,9 @@ impl Failure {
         };
         let problem =
             Problem { instance: RequestId::current().map(|id| format!("urn:portico:request:{id}")), ..problem };
-        let headers = Headers::new();
-        headers.set("Content-Type", MEDIA_TYPE)?;
-        headers.set("Cache-Control", "no-store")?;
-        if problem.status == 503 {
-            headers.set("Retry-After", RETRY_AFTER_S)?;
-        }
-        let body = serde_json::to_vec(&problem)?;
-        Ok(ResponseBuilder::new().with_status(problem.status).with_headers(headers).fixed(body))
+        // A problem document is made of texts and numbers: it can always be written.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let response = Response::bytes(problem.status, MEDIA_TYPE, body);
+        if problem.status == 503 { response.with("Retry-After", RETRY_AFTER_S) } else { response }
     }
 }

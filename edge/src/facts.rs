@@ -9,14 +9,14 @@ use crate::triggers::Happened;
 
 /// The page's facts and what follows from the request itself; the latter cannot be overridden by the page.
 pub(crate) fn of_request(
-    request: &DecideRequest,
+    request: &mut DecideRequest,
     user_agent: &str,
     publisher: Option<&str>,
     own_hosts: &[String],
     now_ms: u64,
 ) -> Facts {
     let mut facts = Facts::default();
-    facts.extend(Source::Context, request.context.clone());
+    facts.extend(Source::Context, std::mem::take(&mut request.context));
     facts.insert(Source::Context, "device", device(user_agent));
     facts.insert(Source::Context, "language", request.locale.split('-').next().unwrap_or("").to_ascii_lowercase());
     facts.insert(Source::Context, "referrer", referrer(&request.page.referrer, own_hosts));

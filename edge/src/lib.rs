@@ -12,39 +12,52 @@ mod facts;
 mod http;
 mod log;
 mod memory;
+mod now_or_later;
 mod objects;
+mod prints;
 mod recording;
 mod routes;
 mod snapshot;
 mod triggers;
 
-use worker::{Context, Env, Method, Request, Response, event};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::worker_sys::{self, web_sys};
+use worker::{Context, Env, Method};
 
 use error::Failure;
+use http::{Request, Response};
 use log::RequestId;
 use portico_protocol::problem::ProblemKind;
 
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
-    let method = request.method();
-    let origin = http::header(&request, "Origin");
-    let path = request.path();
+/// Answers a request: with a response, or with a promise of one where something has to be waited for. `src/entry.js` hands
+/// over what it has read of it, see [`Request::new`].
+#[wasm_bindgen]
+pub fn answer(
+    request: web_sys::Request,
+    env: Env,
+    context: worker_sys::Context,
+    head: String,
+    body: Option<Vec<u8>>,
+) -> Result<JsValue, JsValue> {
+    let (request, context) = (Request::new(request, head, body), Context::new(context));
     let id = RequestId::new();
-    let work = async {
+    let work = async move {
+        let (method, path) = (request.method(), request.path().to_owned());
+        let origin = request.header("Origin");
         let response = match route(request, &path, &env, &context).await {
             Ok(response) => response,
-            Err(failure) => failure.response(&method, &path)?,
+            Err(failure) => failure.response(&method, &path),
         };
-        response.headers().set(log::HEADER, &id.to_string())?;
-        http::with_cors(response, &path, origin.as_deref())
+        response.with(log::HEADER, &id.to_string()).with_cors(&path, origin.as_deref()).into_js()
     };
-    log::on_behalf(Some(id), work).await
+    now_or_later::run(log::on_behalf(Some(id), work))
 }
 
 async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Result<Response, Failure> {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match (request.method(), parts.as_slice()) {
-        (Method::Get | Method::Head, ["healthz"]) => http::json(200, &serde_json::json!({"status": "ok"})),
+        (Method::Get | Method::Head, ["healthz"]) => Response::json(200, &serde_json::json!({"status": "ok"})),
         (Method::Get | Method::Head, ["openapi.json"]) => routes::assets::openapi(),
         (Method::Get | Method::Head, ["portico.js"]) => routes::assets::loader(&request, env).await,
         (Method::Get | Method::Head, ["assets", name]) => routes::assets::asset(&request, env, name).await,
@@ -74,7 +87,7 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Post, ["v1", "console", "session"]) => routes::console::session(request, env).await,
         (Method::Get, ["v1", "reports", "live"]) => routes::report::live(&request, env, context).await,
         (Method::Get, ["v1", "reports", "model"]) => routes::report::model(&request, env, context).await,
-        (Method::Options, _) => http::preflight(),
+        (Method::Options, _) => Ok(http::preflight()),
         (_, ["healthz" | "metrics" | "openapi.json" | "portico.js" | "console"] | ["assets", _])
         | (
             _,

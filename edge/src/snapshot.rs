@@ -23,6 +23,7 @@ use crate::log;
 use crate::objects::call;
 use crate::objects::learner::newer_model;
 use crate::objects::site::{GetRuntime, RuntimeState, Shards};
+use crate::prints::Prints;
 use crate::triggers::Happened;
 
 /// Age at which a snapshot is looked up again behind the next answer.
@@ -85,6 +86,7 @@ pub(crate) struct Settings {
     pub(crate) keyring: Keyring,
     pub(crate) hash_key: [u8; 16],
     pub(crate) shards: Shards,
+    pub(crate) prints: Prints,
     /// The number of what is tried in shadow, and its policy.
     pub(crate) candidate: Option<(u64, Policy)>,
 }
@@ -184,6 +186,7 @@ async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot
                 keyring: runtime.keyring,
                 hash_key: runtime.hash_key,
                 shards: runtime.shards,
+                prints: Prints::default(),
             };
             (runtime.version, Rc::new(settings))
         }

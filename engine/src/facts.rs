@@ -72,8 +72,8 @@ impl Facts {
     }
 
     /// Adds all facts of a source.
-    pub fn extend(&mut self, source: Source, facts: impl IntoIterator<Item = (String, serde_json::Value)>) {
-        self.by_source.entry(source).or_default().extend(facts);
+    pub fn extend(&mut self, source: Source, mut facts: BTreeMap<String, serde_json::Value>) {
+        self.by_source.entry(source).or_default().append(&mut facts);
     }
 
     /// Gives the history of events. Without one, because none may be kept, every count of events is unknown; an empty

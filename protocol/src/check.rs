@@ -1,5 +1,7 @@
 //! Reading bodies: every error with the place of the wrong value.
 
+use std::fmt::Display;
+
 use serde::de::DeserializeOwned;
 
 use crate::decide::DecideRequest;
@@ -11,6 +13,11 @@ use crate::problem::FieldError;
 /// # Errors
 /// What is wrong, with a JSON pointer to it.
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
+    // To know the place of every value takes longer than to read it, and only who made a mistake asks for it.
+    serde_json::from_slice(body).or_else(|_| read_with_places(body))
+}
+
+fn read_with_places<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
@@ -50,10 +57,10 @@ impl DecideRequest {
         errors.number("/context", self.context.len(), 0, limits::CONTEXT_FACTS, "facts");
         errors.number("/placements", self.placements.len(), 1, limits::PLACEMENTS_PER_REQUEST, "placements");
         for (index, placement) in self.placements.iter().enumerate() {
-            errors.text(&format!("/placements/{index}/id"), &placement.id, limits::NAME_BYTES);
+            errors.text(format_args!("/placements/{index}/id"), &placement.id, limits::NAME_BYTES);
             let count = placement.count.unwrap_or(1) as usize;
             let most = limits::OFFERS_PER_PLACEMENT as usize;
-            errors.number(&format!("/placements/{index}/count"), count, 1, most, "offers");
+            errors.number(format_args!("/placements/{index}/count"), count, 1, most, "offers");
         }
         for (name, fact) in &self.context {
             let size = match fact {
@@ -61,7 +68,10 @@ impl DecideRequest {
                 serde_json::Value::Array(items) => items.len(),
                 _ => 0,
             };
-            errors.number(&format!("/context/{}", escape(name)), size + name.len(), 0, 1024, "bytes or members");
+            if size + name.len() > 1024 {
+                let pointer = format!("/context/{}", escape(name));
+                errors.number(pointer, size + name.len(), 0, 1024, "bytes or members");
+            }
         }
         if errors.0.is_empty() { Ok(()) } else { Err(errors.0) }
     }
@@ -71,20 +81,20 @@ impl DecideRequest {
 struct Bounds(Vec<FieldError>);
 
 impl Bounds {
-    fn text(&mut self, pointer: &str, text: &str, most: usize) {
+    fn text(&mut self, pointer: impl Display, text: &str, most: usize) {
         if text.len() > most {
             self.add(pointer, format!("longer than {most} bytes"));
         }
     }
 
-    fn number(&mut self, pointer: &str, count: usize, least: usize, most: usize, what: &str) {
+    fn number(&mut self, pointer: impl Display, count: usize, least: usize, most: usize, what: &str) {
         if !(least..=most).contains(&count) {
             self.add(pointer, format!("{count} {what}; {least} to {most} are allowed"));
         }
     }
 
-    fn add(&mut self, pointer: &str, detail: String) {
-        self.0.push(FieldError { pointer: pointer.to_owned(), detail });
+    fn add(&mut self, pointer: impl Display, detail: String) {
+        self.0.push(FieldError { pointer: pointer.to_string(), detail });
     }
 }
 

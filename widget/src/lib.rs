@@ -15,7 +15,7 @@ mod words;
 #[cfg(feature = "ssr")]
 mod paint;
 #[cfg(feature = "ssr")]
-pub use paint::render;
+pub use paint::{Around, card, frame, render};
 
 #[cfg(feature = "browser")]
 mod awake;

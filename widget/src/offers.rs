@@ -31,6 +31,7 @@ pub(crate) enum Standing {
 #[derive(Clone)]
 pub(crate) struct Card {
     pub(crate) offer: String,
+    #[cfg_attr(not(feature = "browser"), expect(dead_code, reason = "at the edge nothing is reported"))]
     pub(crate) token: String,
     pub(crate) standing: ArcRwSignal<Standing>,
 }
@@ -45,7 +46,7 @@ pub(crate) trait Visitor: Clone + 'static {
 
 /// The version of the markup below: raised with every change of its nodes. A page may hold a module older or newer than
 /// the edge that paints for it; hydration over other markup than its own would break both.
-pub(crate) const MARKUP: &str = "1";
+pub(crate) const MARKUP: &str = "2";
 
 /// A placement with its offers.
 pub(crate) fn placement<V: Visitor>(view: PlacementView, visitor: &V) -> impl RenderHtml + use<V> {
@@ -87,12 +88,11 @@ fn card<V: Visitor>(view: OfferView, setting: Setting, visitor: V) -> impl Rende
         let (card, visitor) = (card.clone(), visitor.clone());
         move |click: MouseEvent| visitor.put_away(&card, &click)
     };
-    let (offer, token, standing) = (card.offer.clone(), card.token.clone(), card.standing.clone());
+    let (offer, standing) = (card.offer.clone(), card.standing.clone());
     let undo = move |click: MouseEvent| visitor.bring_back(&card, &click);
     li().class("card")
         .part("card")
         .attr("data-portico-offer", offer)
-        .attr("data-portico-token", token)
         .child((face(view.content, view.href, setting, standing.clone(), dismiss), thanks(setting, standing, undo)))
 }
 

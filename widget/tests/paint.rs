@@ -2,7 +2,7 @@
 #![cfg(feature = "ssr")]
 
 use portico_protocol::content::{Layout, OfferContent, OfferImage, OfferView, PlacementView};
-use portico_widget::{STYLE, render};
+use portico_widget::{STYLE, card, frame, render};
 
 fn english() -> OfferContent {
     OfferContent {
@@ -61,6 +61,32 @@ fn each_layout_in_each_language() {
             insta::assert_snapshot!(format!("{name}_{locale}"), lines(&render(&view(layout, locale, &contents))));
         }
     }
+}
+
+#[test]
+fn parts_put_together_are_the_whole() {
+    // The address that stands for the link's is looked for until the content does not have it.
+    let hostile = OfferContent {
+        title: "/- /-- </ul> <!></ul>".to_owned(),
+        body: "\" href=\"/---\"".to_owned(),
+        cta: "&".to_owned(),
+        ..OfferContent::default()
+    };
+    for layout in [Layout::Hero, Layout::List, Layout::Inline] {
+        for locale in ["en", "zh-Hans", "ar-EG"] {
+            for contents in [vec![english()], vec![english(), chinese(), hostile.clone()], vec![hostile.clone()]] {
+                let view = view(layout, locale, &contents);
+                let frame = frame(&view.id, layout, locale).unwrap();
+                let cards = view.offers.iter().map(|offer| {
+                    let card = card(&offer.offer, &offer.content, layout, locale).unwrap();
+                    [&*card.before, &offer.href, &card.after].concat()
+                });
+                let together = [frame.before.clone(), cards.collect(), frame.after.clone()].concat();
+                assert_eq!(together, render(&view));
+            }
+        }
+    }
+    assert!(frame("\"><!></ul>", Layout::List, "en").is_some());
 }
 
 #[test]

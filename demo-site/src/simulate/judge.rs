@@ -62,7 +62,7 @@ impl Judge {
         let mut facts = Facts::default();
         facts.insert(Source::Context, "topic", visit.topic);
         if let Some((_, attributes)) = visit.customer.as_ref().filter(|_| visit.consents) {
-            facts.extend(Source::Identity, attributes.clone());
+            facts.extend(Source::Identity, attributes.clone().into_iter().collect());
         }
         let question = Question {
             facts: &facts,

@@ -100,7 +100,7 @@ fn facts(visit: &Visit) -> Facts {
         facts.insert(Source::Behaviour, "visits", 1);
         facts.insert(Source::Behaviour, "interest", visit.topic);
         if let Some((_, attributes)) = &visit.customer {
-            facts.extend(Source::Identity, attributes.clone());
+            facts.extend(Source::Identity, attributes.clone().into_iter().collect());
         }
     }
     facts

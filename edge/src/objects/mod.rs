@@ -18,7 +18,6 @@ use wasm_bindgen::JsValue;
 use worker::{Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, Stub};
 
 use crate::error::Failure;
-use crate::http::header;
 use crate::log::{self, RequestId};
 
 /// A question to an object.
@@ -71,7 +70,7 @@ async fn send(stub: &Stub, path: &str, body: JsValue) -> Result<Response, Failur
 
 /// The request on whose behalf an object is called.
 pub(crate) fn caller(request: &Request) -> Option<RequestId> {
-    header(request, log::HEADER).as_deref().and_then(RequestId::read)
+    request.headers().get(log::HEADER).ok().flatten().as_deref().and_then(RequestId::read)
 }
 
 /// Answers a call inside an object.

@@ -1,10 +1,10 @@
 //! Files: the loader, the hashed assets, the console's page.
 
 use portico_protocol::problem::ProblemKind;
-use worker::{EncodeBody, Env, Headers, Request, Response, ResponseBuilder};
+use worker::Env;
 
 use crate::error::Failure;
-use crate::http::header;
+use crate::http::{Request, Response};
 
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -15,11 +15,10 @@ const CONSOLE_CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-ev
                            img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) fn openapi() -> Result<Response, Failure> {
-    let headers = Headers::new();
-    headers.set("Content-Type", "application/json")?;
-    headers.set("Cache-Control", SHORT)?;
-    headers.set("Access-Control-Allow-Origin", "*")?;
-    Ok(ResponseBuilder::new().with_headers(headers).fixed(OPENAPI.as_bytes().to_vec()))
+    Ok(Response::file(OPENAPI.as_bytes().to_vec())
+        .with("Content-Type", "application/json")
+        .with("Cache-Control", SHORT)
+        .with("Access-Control-Allow-Origin", "*"))
 }
 
 pub(crate) async fn loader(request: &Request, env: &Env) -> Result<Response, Failure> {
@@ -52,7 +51,7 @@ async fn file(
     let not_found = || Failure::refused(ProblemKind::NotFound, "There is no such asset.");
     let kind = kind.ok_or_else(not_found)?;
     let assets = env.service("ASSETS")?;
-    let brotli = header(request, "Accept-Encoding").is_some_and(|accepted| {
+    let brotli = request.header("Accept-Encoding").is_some_and(|accepted| {
         accepted.split(',').any(|coding| coding.split(';').next().is_some_and(|coding| coding.trim() == "br"))
     });
     let mut found = None;
@@ -68,25 +67,21 @@ async fn file(
         return Err(not_found());
     }
     let bytes = response.bytes().await?;
-    let headers = Headers::new();
     let etag = format!("\"{}{}\"", &crate::crypto::content_hash(&bytes), if compressed { "-br" } else { "" });
-    headers.set("ETag", &etag)?;
-    headers.set("Content-Type", kind)?;
-    headers.set("Cache-Control", cache)?;
-    headers.set("Vary", "Accept-Encoding")?;
-    headers.set("X-Content-Type-Options", "nosniff")?;
-    for (name, value) in more {
-        headers.set(name, value)?;
-    }
-    if header(request, "If-None-Match").is_some_and(|known| known.split(',').any(|known| known.trim() == etag)) {
-        return Ok(ResponseBuilder::new().with_status(304).with_headers(headers).empty());
-    }
-    let mut builder = ResponseBuilder::new();
-    if compressed {
-        headers.set("Content-Encoding", "br")?;
-        builder = builder.with_encode_body(EncodeBody::Manual);
-    }
-    Ok(builder.with_headers(headers).fixed(bytes))
+    let known = request.header("If-None-Match");
+    let answer = match known.is_some_and(|known| known.split(',').any(|known| known.trim() == etag)) {
+        true => Response::empty(304),
+        false if compressed => Response::file(bytes).with("Content-Encoding", "br"),
+        false => Response::file(bytes),
+    };
+    let always = [
+        ("ETag", etag.as_str()),
+        ("Content-Type", kind),
+        ("Cache-Control", cache),
+        ("Vary", "Accept-Encoding"),
+        ("X-Content-Type-Options", "nosniff"),
+    ];
+    Ok(always.iter().chain(more).fold(answer, |answer, (name, value)| answer.with(name, *value)))
 }
 
 fn media_type(ending: &str) -> Option<&'static str> {

@@ -3,12 +3,12 @@
 use portico_protocol::console::{ConsoleLink, ConsoleLogin};
 use portico_protocol::problem::ProblemKind;
 use portico_protocol::seal::{Purpose, SessionRecord};
-use worker::{Env, Headers, Request, Response, ResponseBuilder};
+use worker::Env;
 
 use crate::access::{self, SESSION_COOKIE, is_site_id};
 use crate::crypto::random;
 use crate::error::Failure;
-use crate::http::{header, json, now_ms, own_origin, read};
+use crate::http::{Request, Response, now_ms};
 use crate::objects::call;
 use crate::objects::site::{IssueCode, RedeemCode};
 
@@ -18,15 +18,15 @@ const SESSION_S: u64 = 12 * 60 * 60;
 pub(crate) async fn link(request: &Request, env: &Env) -> Result<Response, Failure> {
     let site = access::server_side(env, request).await?;
     let code = call(env, &site, &IssueCode { now_ms: now_ms() }).await?;
-    json(200, &ConsoleLink { url: format!("{}/console#login={site}.{code}", own_origin(request)?) })
+    Response::json(200, &ConsoleLink { url: format!("{}/console#login={site}.{code}", request.own_origin()) })
 }
 
 pub(crate) async fn session(mut request: Request, env: &Env) -> Result<Response, Failure> {
-    let own = own_origin(&request)?;
-    if header(&request, "Origin").is_some_and(|origin| origin != own) {
+    let own = request.own_origin().to_owned();
+    if request.header("Origin").is_some_and(|origin| origin != own) {
         return Err(Failure::refused(ProblemKind::OriginNotAllowed, "Sessions begin in the console only."));
     }
-    let asked: ConsoleLogin = read(&mut request, 1024).await?;
+    let asked: ConsoleLogin = request.json(1024).await?;
     let used = || Failure::refused(ProblemKind::UnknownKey, "The link has been used or is too old. Open a new one.");
     let (site, code) = asked.code.split_once('.').filter(|(site, _)| is_site_id(site)).ok_or_else(used)?;
     let now_ms = now_ms();
@@ -37,10 +37,7 @@ pub(crate) async fn session(mut request: Request, env: &Env) -> Result<Response,
         .seal(Purpose::Session, site, &record, random()?)
         .map_err(|_| Failure::Internal("a session could not be sealed"))?;
     let secure = if own.starts_with("https://") { "; Secure" } else { "" };
-    let headers = Headers::new();
     let cookie =
         format!("{SESSION_COOKIE}={site}~{token}; Path=/; Max-Age={SESSION_S}; HttpOnly; SameSite=Strict{secure}");
-    headers.set("Set-Cookie", &cookie)?;
-    headers.set("Cache-Control", "no-store")?;
-    Ok(ResponseBuilder::new().with_status(204).with_headers(headers).empty())
+    Ok(Response::empty(204).with("Set-Cookie", &cookie).with("Cache-Control", "no-store"))
 }

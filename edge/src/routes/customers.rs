@@ -6,11 +6,11 @@ use portico_protocol::check::{self, escape};
 use portico_protocol::customers::{CustomerLine, CustomerProfile, Imported, ImportedLine};
 use portico_protocol::limits::{CUSTOMER_ATTRIBUTES, CUSTOMER_BYTES, CUSTOMERS_BYTES, CUSTOMERS_PER_BATCH, NAME_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
-use worker::{Context, Env, Headers, Request, Response, ResponseBuilder};
+use worker::{Context, Env};
 
 use crate::access;
 use crate::error::Failure;
-use crate::http::{body, empty, now_ms, read};
+use crate::http::{Request, Response, now_ms};
 use crate::log;
 use crate::objects::call;
 use crate::objects::visitor::{self, Attributes, PutProfile};
@@ -24,21 +24,21 @@ pub(crate) async fn put(mut request: Request, env: &Env, context: &Context, id: 
     let site = access::server_side(env, &request).await?;
     let snapshot = snapshot::get(env, context, &site).await?;
     let id = percent_decoded(id);
-    let profile: CustomerProfile = read(&mut request, CUSTOMER_BYTES).await?;
+    let profile: CustomerProfile = request.json(CUSTOMER_BYTES).await?;
     let mut errors = check(&snapshot, &profile.attributes);
     errors.extend(check_id(&id, ""));
     if !errors.is_empty() {
         return Err(Failure::invalid(ProblemKind::Malformed, "Nothing was stored.", errors));
     }
     store(env, &snapshot, &id, profile.attributes).await?;
-    Ok(empty(204))
+    Ok(Response::empty(204))
 }
 
 /// `POST /v1/customers:batch`.
 pub(crate) async fn import(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let site = access::server_side(env, &request).await?;
     let snapshot = snapshot::get(env, context, &site).await?;
-    let bytes = body(&mut request, CUSTOMERS_BYTES).await?;
+    let bytes = request.body(CUSTOMERS_BYTES).await?;
     let numbered = (1..).zip(bytes.split(|byte| *byte == b'\n'));
     let lines: Vec<(u64, &[u8])> = numbered.filter(|(_, line)| !line.trim_ascii().is_empty()).collect();
     if lines.len() > CUSTOMERS_PER_BATCH {
@@ -54,10 +54,7 @@ pub(crate) async fn import(mut request: Request, env: &Env, context: &Context) -
             answer.push(b'\n');
         }
     }
-    let headers = Headers::new();
-    headers.set("Content-Type", "application/x-ndjson")?;
-    headers.set("Cache-Control", "no-store")?;
-    Ok(ResponseBuilder::new().with_headers(headers).fixed(answer))
+    Ok(Response::bytes(200, "application/x-ndjson", answer))
 }
 
 async fn import_line(env: &Env, snapshot: &Snapshot, line: u64, bytes: &[u8]) -> ImportedLine {

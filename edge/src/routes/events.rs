@@ -5,11 +5,11 @@ use portico_protocol::events::{Event, EventKind, EventsRequest, EventsResponse, 
 use portico_protocol::limits::{BODY_BYTES, EVENTS_PER_BATCH, NAME_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::seal::{OfferRecord, Purpose, SealError};
-use worker::{Context, Env, Request, Response};
+use worker::{Context, Env};
 
 use crate::access::{self, Caller};
 use crate::error::Failure;
-use crate::http::{header, is_private, json, now_ms, read};
+use crate::http::{Request, Response, now_ms};
 use crate::memory::{Memories, Sender, TRACKED};
 use crate::objects::ledger::{Entry, NewRow, Taken};
 use crate::recording::record;
@@ -23,9 +23,9 @@ pub(crate) const PROPS_BYTES: usize = 2048;
 
 pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let bearer = access::bearer(&request);
-    let origin = header(&request, "Origin");
-    let is_private = is_private(&request);
-    let mut asked: EventsRequest = read(&mut request, BODY_BYTES).await?;
+    let origin = request.header("Origin");
+    let is_private = request.is_private();
+    let mut asked: EventsRequest = request.json(BODY_BYTES).await?;
     let caller = access::visitor_side(env, context, bearer.as_deref(), origin.as_deref(), &asked.site).await?;
     if asked.events.len() > EVENTS_PER_BATCH {
         let detail = format!("{} events; at most {EVENTS_PER_BATCH} go in one batch", asked.events.len());
@@ -52,7 +52,7 @@ pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -
         answer.visitor = memories.keep(env, snapshot, sender.visitor, &stored, now_ms).await?;
     }
     count(&caller.snapshot.site, Counted::Rejected, answer.rejected.len());
-    json(202, &answer)
+    Response::json(202, &answer)
 }
 
 /// Opens an offer's token, which begins with its site.

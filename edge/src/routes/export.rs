@@ -14,10 +14,11 @@ use portico_engine::evaluate::{LogRow, Logged};
 use portico_engine::{Arm, Policy, Progress, Step};
 use portico_protocol::export::{DecisionLine, EventLine, Reached};
 use portico_protocol::problem::{FieldError, ProblemKind};
-use worker::{Context, Env, Headers, Request, Response, ResponseBuilder};
+use worker::{Context, Env};
 
 use crate::access;
 use crate::error::Failure;
+use crate::http::{Request, Response};
 use crate::log;
 use crate::objects::call;
 use crate::objects::ledger::{Entry, Export, Exported, ExportedRow, Row};
@@ -93,10 +94,7 @@ async fn export(
             }
         }
     });
-    let headers = Headers::new();
-    headers.set("Content-Type", media_type)?;
-    headers.set("Cache-Control", "no-store")?;
-    Ok(ResponseBuilder::new().with_headers(headers).from_stream(lines)?)
+    Response::stream(media_type, lines)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

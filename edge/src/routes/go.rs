@@ -3,11 +3,11 @@
 use portico_engine::Step;
 use portico_protocol::problem::ProblemKind;
 use portico_protocol::seal::{OfferRecord, Purpose};
-use worker::{Context, Env, Headers, Request, Response, ResponseBuilder, Url};
+use worker::{Context, Env, Url};
 
 use crate::access::is_site_id;
 use crate::error::Failure;
-use crate::http::now_ms;
+use crate::http::{Request, Response, now_ms};
 use crate::log;
 use crate::objects::ledger::{Entry, NewRow};
 use crate::recording::record;
@@ -48,9 +48,8 @@ pub(crate) async fn go(_: &Request, env: &Env, context: &Context, token: &str) -
             log::error("click", &failure);
         }
     }
-    let headers = Headers::new();
-    headers.set("Location", url.as_str())?;
-    headers.set("Cache-Control", "no-store")?;
-    headers.set("Referrer-Policy", "no-referrer")?;
-    Ok(ResponseBuilder::new().with_status(302).with_headers(headers).empty())
+    Ok(Response::empty(302)
+        .with("Location", url.as_str())
+        .with("Cache-Control", "no-store")
+        .with("Referrer-Policy", "no-referrer"))
 }

@@ -7,12 +7,12 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
-use worker::{Context, Env, Headers, Request, Response, ResponseBuilder};
+use worker::{Context, Env};
 
 use crate::access;
 use crate::crypto::random;
 use crate::error::Failure;
-use crate::http::now_ms;
+use crate::http::{Request, Response, now_ms};
 use crate::objects::call;
 use crate::objects::learner::GetFigures;
 use crate::objects::ledger::{Measure, Measured};
@@ -126,10 +126,7 @@ pub(crate) async fn metrics(request: &Request, env: &Env, context: &Context) -> 
     page.family("portico_busy_total", "counter", "Batches turned away because a shard could not record them");
     page.value(&[("isolate", &isolate)], counted(Counted::Busy));
 
-    let headers = Headers::new();
-    headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")?;
-    headers.set("Cache-Control", "no-store")?;
-    Ok(ResponseBuilder::new().with_headers(headers).fixed(page.text.into_bytes()))
+    Ok(Response::bytes(200, "text/plain; version=0.0.4; charset=utf-8", page.text.into_bytes()))
 }
 
 fn seconds(ms: u64) -> f64 {

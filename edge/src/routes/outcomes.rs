@@ -6,11 +6,11 @@ use portico_protocol::limits::{NAME_BYTES, OUTCOMES_BYTES, OUTCOMES_PER_BATCH};
 use portico_protocol::outcomes::{Outcome, OutcomesRequest};
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::seal::OfferRecord;
-use worker::{Context, Env, Request, Response};
+use worker::{Context, Env};
 
 use crate::access;
 use crate::error::Failure;
-use crate::http::{json, now_ms, read};
+use crate::http::{Request, Response, now_ms};
 use crate::memory::Memories;
 use crate::objects::call;
 use crate::objects::ledger::{DAY_MS, Entry, FindTouch, NewRow, Taken, Touched};
@@ -24,7 +24,7 @@ const MOST_VALUE: f64 = 1e12;
 
 pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let site = access::server_side(env, &request).await?;
-    let asked: OutcomesRequest = read(&mut request, OUTCOMES_BYTES).await?;
+    let asked: OutcomesRequest = request.json(OUTCOMES_BYTES).await?;
     if asked.outcomes.len() > OUTCOMES_PER_BATCH {
         let detail = format!("{} outcomes; at most {OUTCOMES_PER_BATCH} go in one batch", asked.outcomes.len());
         let error = FieldError { pointer: "/outcomes".into(), detail };
@@ -62,7 +62,7 @@ pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context)
         answer.rejected.sort_by_key(|rejection| rejection.index);
     }
     count(&site, Counted::Rejected, answer.rejected.len());
-    json(202, &answer)
+    Response::json(202, &answer)
 }
 
 /// What is to be done with an outcome.

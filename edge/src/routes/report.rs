@@ -3,11 +3,11 @@
 use portico_engine::Associations;
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::report::{FactReport, LiveReport, ModelReport, OfferFacts, OfferReport, StageFacts, StageReport};
-use worker::{Context, Env, Request, Response};
+use worker::{Context, Env};
 
 use crate::access;
 use crate::error::Failure;
-use crate::http::{json, now_ms};
+use crate::http::{Request, Response, now_ms};
 use crate::objects::call;
 use crate::objects::learner::{GetFigures, JudgeModel};
 use crate::objects::ledger::{self, Samples};
@@ -40,7 +40,7 @@ pub(crate) async fn live(request: &Request, env: &Env, context: &Context) -> Res
         experiment: figures.experiment,
         decisions,
     };
-    json(200, &report)
+    Response::json(200, &report)
 }
 
 /// `GET /v1/reports/model`.
@@ -83,5 +83,5 @@ pub(crate) async fn model(request: &Request, env: &Env, context: &Context) -> Re
         offer: offer
             .map(|offer| OfferFacts { offer, stages: policy.stages().zip(&judgement.facts).map(of_stage).collect() }),
     };
-    json(200, &report)
+    Response::json(200, &report)
 }

@@ -16,12 +16,12 @@ use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::segment::{SegmentBatch, SegmentCall, SegmentMessage, SegmentReceipt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use worker::{Context, Env, Request, Response};
+use worker::{Context, Env};
 
 use crate::access;
 use crate::crypto::{content_hash, random};
 use crate::error::Failure;
-use crate::http::{body, header, json as answer, now_ms};
+use crate::http::{Request, Response, now_ms};
 use crate::memory::{Memories, TRACKED};
 use crate::objects::call;
 use crate::objects::ledger::{Entry, NewRow, Taken};
@@ -104,13 +104,13 @@ pub(crate) async fn segment(
     }
     rejected.sort_by_key(|rejection| rejection.index);
     count(&site, Counted::Rejected, rejected.len());
-    answer(200, &SegmentReceipt { success: true, rejected })
+    Response::json(200, &SegmentReceipt { success: true, rejected })
 }
 
 /// The body, unpacked if it is packed; neither way larger than its limit.
 async fn unpacked(request: &mut Request) -> Result<Vec<u8>, Failure> {
-    let encoding = header(request, "Content-Encoding").unwrap_or_default().to_ascii_lowercase();
-    let bytes = body(request, SEGMENT_BYTES).await?;
+    let encoding = request.header("Content-Encoding").unwrap_or_default().to_ascii_lowercase();
+    let bytes = request.body(SEGMENT_BYTES).await?;
     match encoding.as_str() {
         "" | "identity" => Ok(bytes),
         "gzip" => {

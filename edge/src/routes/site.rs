@@ -3,12 +3,12 @@
 use portico_protocol::limits::{CONFIG_BYTES, NAME_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
-use worker::{Context, Env, Request, Response};
+use worker::{Context, Env};
 
 use crate::access;
 use crate::crypto::{key_hash, same_secret};
 use crate::error::Failure;
-use crate::http::{empty, json, now_ms, read};
+use crate::http::{Request, Response, now_ms};
 use crate::objects::call;
 use crate::objects::directory::{self, Register, Role};
 use crate::objects::learner::CompareShadow;
@@ -21,7 +21,7 @@ pub(crate) async fn create(mut request: Request, env: &Env, id: &str) -> Result<
     if operator.is_empty() || !same_secret(&operator, &given) {
         return Err(Failure::refused(ProblemKind::UnknownKey, "Only the operator creates sites."));
     }
-    let asked: CreateSite = read(&mut request, 4096).await?;
+    let asked: CreateSite = request.json(4096).await?;
     let mut errors = Vec::new();
     for (pointer, key, prefix) in [("/site_key", &asked.site_key, "pk_"), ("/secret_key", &asked.secret_key, "sk_")] {
         if !key.starts_with(prefix) || key.len() <= prefix.len() || key.len() > NAME_BYTES {
@@ -40,19 +40,19 @@ pub(crate) async fn create(mut request: Request, env: &Env, id: &str) -> Result<
     }
     let keys = vec![(key_hash(&asked.site_key), Role::Site), (key_hash(&asked.secret_key), Role::Secret)];
     register(env, id, keys, |index| if index == 0 { "/site_key".into() } else { "/secret_key".into() }).await?;
-    Ok(empty(204))
+    Ok(Response::empty(204))
 }
 
 pub(crate) async fn draft(request: &Request, env: &Env) -> Result<Response, Failure> {
     let site = access::server_side(env, request).await?;
-    json(200, &state(call(env, &site, &GetDraft {}).await?)?)
+    Response::json(200, &state(call(env, &site, &GetDraft {}).await?)?)
 }
 
 pub(crate) async fn put_draft(mut request: Request, env: &Env) -> Result<Response, Failure> {
     let site = access::server_side(env, &request).await?;
-    let config: SiteConfig = read(&mut request, CONFIG_BYTES).await?;
+    let config: SiteConfig = request.json(CONFIG_BYTES).await?;
     call(env, &site, &PutDraft { config }).await?;
-    json(200, &state(call(env, &site, &GetDraft {}).await?)?)
+    Response::json(200, &state(call(env, &site, &GetDraft {}).await?)?)
 }
 
 pub(crate) async fn publish(request: &Request, env: &Env, _: &Context) -> Result<Response, Failure> {
@@ -70,11 +70,11 @@ async fn draft_of(env: &Env, site: &str) -> Result<SiteConfig, Failure> {
 pub(crate) async fn shadow(request: &Request, env: &Env) -> Result<Response, Failure> {
     let site = access::server_side(env, request).await?;
     let Some(candidate) = call(env, &site, &GetShadow {}).await? else {
-        return json(200, &ShadowState::default());
+        return Response::json(200, &ShadowState::default());
     };
     let number = candidate.number;
     let figures = call(env, &site, &CompareShadow { site: site.clone(), candidate: number }).await?;
-    json(200, &ShadowState { candidate: Some(number), since: Some(candidate.since_ms), figures })
+    Response::json(200, &ShadowState { candidate: Some(number), since: Some(candidate.since_ms), figures })
 }
 
 pub(crate) async fn begin_shadow(request: &Request, env: &Env) -> Result<Response, Failure> {
@@ -88,19 +88,19 @@ pub(crate) async fn begin_shadow(request: &Request, env: &Env) -> Result<Respons
     let snapshot = snapshot::refresh_now(env, &site).await?;
     let candidate = call(env, &snapshot.site, &BeginShadow { config, now_ms: now_ms() }).await?;
     snapshot::refresh_now(env, &site).await?;
-    json(200, &ShadowStarted { candidate })
+    Response::json(200, &ShadowStarted { candidate })
 }
 
 pub(crate) async fn end_shadow(request: &Request, env: &Env) -> Result<Response, Failure> {
     let site = access::server_side(env, request).await?;
     call(env, &site, &EndShadow {}).await?;
     snapshot::refresh_now(env, &site).await?;
-    Ok(empty(204))
+    Ok(Response::empty(204))
 }
 
 pub(crate) async fn rollback(mut request: Request, env: &Env, _: &Context) -> Result<Response, Failure> {
     let site = access::server_side(env, &request).await?;
-    let asked: Rollback = read(&mut request, 4096).await?;
+    let asked: Rollback = request.json(4096).await?;
     let config = call(env, &site, &GetVersion { version: asked.to }).await?.ok_or_else(|| {
         let error = FieldError { pointer: "/to".into(), detail: "no such version was ever published".into() };
         Failure::invalid(ProblemKind::NotFound, "Choose a version that was published.", vec![error])
@@ -117,7 +117,7 @@ async fn publish_config(env: &Env, site: &str, config: SiteConfig) -> Result<Res
     register(env, site, keys.collect(), |index| format!("/partners/{index}/key")).await?;
     let version = call(env, site, &Publish { config, now_ms: now_ms() }).await?;
     snapshot::refresh_now(env, site).await?;
-    json(200, &Published { version })
+    Response::json(200, &Published { version })
 }
 
 async fn register(

@@ -1,11 +1,11 @@
 //! `/v1/webhooks`: the secrets that receivers check signatures with, what is on its way, and what was given up.
 
 use portico_protocol::problem::ProblemKind;
-use worker::{Context, Env, Request, Response};
+use worker::{Context, Env};
 
 use crate::access;
 use crate::error::Failure;
-use crate::http::{empty, json};
+use crate::http::{Request, Response};
 use crate::objects::call;
 use crate::objects::outbox::{LookAt, SendAgain};
 use crate::snapshot;
@@ -14,7 +14,7 @@ use crate::snapshot;
 pub(crate) async fn state(request: &Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let site = access::server_side(env, request).await?;
     let snapshot = snapshot::get(env, context, &site).await?;
-    json(200, &call(env, &site, &LookAt { webhooks: snapshot.settings.config.webhooks.clone() }).await?)
+    Response::json(200, &call(env, &site, &LookAt { webhooks: snapshot.settings.config.webhooks.clone() }).await?)
 }
 
 /// `POST /v1/webhooks/dead` and `POST /v1/webhooks/dead/{id}`.
@@ -24,5 +24,5 @@ pub(crate) async fn send_again(request: &Request, env: &Env, id: Option<&str>) -
     if sent == 0 && id.is_some() {
         return Err(Failure::refused(ProblemKind::NotFound, "No message of this id was given up."));
     }
-    Ok(empty(202))
+    Ok(Response::empty(202))
 }

@@ -1,16 +1,22 @@
-//! The worker: `worker-build` makes `dist/edge/index.js` and `index_bg.wasm` out of the crate in `edge/`.
+//! The worker: `worker-build` makes `dist/edge/index.js` and `index_bg.wasm` out of the crate in `edge/`, and `edge/src/entry.js`
+//! is put in front.
+
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::short_hash;
 use super::target::Target;
+use crate::command::command;
 use crate::places::Places;
 use crate::setup::BuildTools;
-use crate::step::{Done, step};
+use crate::step::{Done, Step, step};
 use crate::versions::{WASM_BINDGEN, WASM_TARGET, WORKER_BUILD};
 
 /// Says from which input the worker was built.
 const STAMP: &str = ".built-from";
+/// The main module in front of what worker-build makes.
+const ENTRY: &str = "entry.js";
 
 /// Builds the worker, unless what cargo compiles is what it was built from.
 pub(crate) fn build(places: &Places, tools: &BuildTools, target: &Target) -> Result<()> {
@@ -30,9 +36,11 @@ pub(crate) fn build(places: &Places, tools: &BuildTools, target: &Target) -> Res
             format!("portico-edge has no {}: its crate-type must contain \"cdylib\"", module.display())
         })?;
         let manifest = std::fs::read(crate_folder.join("Cargo.toml")).context("cannot read edge/Cargo.toml")?;
+        let entry = std::fs::read(crate_folder.join("src").join(ENTRY)).context("cannot read edge/src/entry.js")?;
         let stamp = short_hash(&[
             &compiled,
             &manifest,
+            &entry,
             WASM_BINDGEN.as_bytes(),
             WORKER_BUILD.as_bytes(),
             tools.npm.id().as_bytes(),
@@ -56,7 +64,28 @@ pub(crate) fn build(places: &Places, tools: &BuildTools, target: &Target) -> Res
             .env("ESBUILD_BIN", tools.npm.esbuild());
         target.apply(&mut worker_build);
         step.run(&mut worker_build, "See the messages above.")?;
+        put_in_front(&out, &entry, tools, step)?;
         std::fs::write(out.join(STAMP), stamp).context("cannot write into dist/edge")?;
         Ok(((), Done::Now(String::new())))
     })
+}
+
+/// Makes one main module of ours and of worker-build's, as `index.js`.
+fn put_in_front(out: &Path, entry: &[u8], tools: &BuildTools, step: &Step) -> Result<()> {
+    let file = out.join(ENTRY);
+    std::fs::write(&file, entry).context("cannot write into dist/edge")?;
+    let mut esbuild = command(tools.npm.esbuild());
+    esbuild.current_dir(out).args([
+        ENTRY,
+        "--bundle",
+        "--minify",
+        "--format=esm",
+        "--log-level=warning",
+        "--external:./index_bg.wasm",
+        "--external:cloudflare:*",
+        "--outfile=index.js",
+        "--allow-overwrite",
+    ]);
+    step.run(&mut esbuild, "See the messages above.")?;
+    std::fs::remove_file(&file).context("cannot write into dist/edge")
 }

@@ -1,5 +1,7 @@
 //! `POST /v1/decide`: the hot path. No storage for an anonymous visitor, one object for a customer.
 
+mod answer;
+
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,21 +9,20 @@ use std::rc::Rc;
 
 use portico_engine::evaluate::Compared;
 use portico_engine::{Arm, Ask, Decision, Facts, Filled, Question, Seed, Source, decide as choose, decide_as, explain};
-use portico_protocol::content::{OfferView, PlacementView};
-use portico_protocol::decide::{Consent, DecideRequest, DecideResponse, OfferResponse, PlacementResponse};
+use portico_protocol::decide::{Consent, DecideRequest};
 use portico_protocol::id::{DecisionId, VisitorId};
 use portico_protocol::identity::{Customer, Unverified};
 use portico_protocol::limits::BODY_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::report::DecisionSample;
 use portico_protocol::seal::{Memory, OfferRecord, Purpose, SealError, VisitorRecord};
-use worker::{Context, Env, Request, Response};
+use worker::{Context, Env};
 
 use crate::access::{self, Caller};
 use crate::crypto::{key_hash, random, verify};
 use crate::error::Failure;
 use crate::facts;
-use crate::http::{header, is_private, json, now_ms, own_origin, read};
+use crate::http::{Request, Response, now_ms};
 use crate::log;
 use crate::memory;
 use crate::objects::visitor::{self, Attributes, Did, See, Who};
@@ -29,6 +30,7 @@ use crate::objects::{call, ledger};
 use crate::recording::shard_of;
 use crate::routes::metrics::{Counted, count};
 use crate::snapshot::Snapshot;
+use answer::{Answer, Paper, Shown};
 
 /// Least time between two decisions kept for the console's live page: a sample, so that the hot path writes nothing.
 const SAMPLE_EVERY_MS: u64 = 200;
@@ -64,11 +66,11 @@ struct Prepared {
 
 pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let bearer = access::bearer(&request);
-    let origin = header(&request, "Origin");
-    let private = is_private(&request);
-    let user_agent = header(&request, "User-Agent").unwrap_or_default();
-    let own_origin = own_origin(&request)?;
-    let asked: DecideRequest = read(&mut request, BODY_BYTES).await?;
+    let origin = request.header("Origin");
+    let private = request.is_private();
+    let user_agent = request.header("User-Agent").unwrap_or_default();
+    let own_origin = request.own_origin().to_owned();
+    let mut asked: DecideRequest = request.json(BODY_BYTES).await?;
     asked
         .check()
         .map_err(|errors| Failure::invalid(ProblemKind::Malformed, "The request is out of bounds.", errors))?;
@@ -83,7 +85,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     let consent = if private { Consent::default() } else { consent };
     let now_ms = now_ms();
     let visitor = identify(&asked, consent, &caller, env, now_ms).await?;
-    let prepared = prepare(&asked, &caller, &visitor, &user_agent, now_ms)?;
+    let prepared = prepare(&mut asked, &caller, &visitor, &user_agent, now_ms)?;
 
     let snapshot = Rc::clone(&caller.snapshot);
     let asks: Vec<Ask<'_>> = asks(&asked);
@@ -96,88 +98,60 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
         (choose(&settings.policy, &snapshot.predictor, &question), None)
     };
     let shard = shard_of(&snapshot, &prepared.sticky);
+    let paper = Paper { config: &settings.config, prints: &settings.prints, own_origin: &own_origin };
+    let paper = asked.html.then_some(&paper);
+    let visitor_token = visitor.token(&snapshot)?;
+    let decision = prepared.decision.to_string();
+    let mut answer = Answer::begin(visitor_token.as_deref(), &decision, snapshot.version, snapshot.model_version)?;
     let mut compared = compare(&snapshot, &question, &chosen).into_iter();
-    let mut placements = Vec::with_capacity(asked.placements.len());
     for (placement, filled) in asked.placements.iter().zip(&chosen.placements) {
         let compared = compared.next().flatten();
-        let mut response = PlacementResponse {
-            id: placement.id.clone(),
-            arm: None,
-            reason: None,
-            layout: settings.config.layouts.get(&placement.id).copied().unwrap_or_default(),
-            html: None,
-            offers: Vec::new(),
+        let layout = settings.config.layouts.get(&placement.id).copied().unwrap_or_default();
+        let (arm, reason, offers) = match filled {
+            Filled::UnknownPlacement => (None, Some("unknown_placement"), &[][..]),
+            Filled::NothingEligible => (Some(chosen.arm), Some("nothing_eligible"), &[][..]),
+            Filled::Offers(offers) => (Some(chosen.arm), None, offers.as_slice()),
         };
-        match filled {
-            Filled::UnknownPlacement => response.reason = Some("unknown_placement".to_owned()),
-            Filled::NothingEligible => {
-                (response.arm, response.reason) = (Some(chosen.arm), Some("nothing_eligible".to_owned()));
-            }
-            Filled::Offers(offers) => {
-                response.arm = Some(chosen.arm);
-                let mut locale = asked.locale.as_str();
-                for (rank, offer) in (1_u32..).zip(offers) {
-                    let record = OfferRecord {
-                        decision: prepared.decision,
-                        offer: offer.offer.clone(),
-                        placement: placement.id.clone(),
-                        rank,
-                        channel: asked.channel.clone(),
-                        arm: chosen.arm,
-                        propensity: offer.propensity,
-                        config: snapshot.version,
-                        model: snapshot.model_version,
-                        features: chosen.features.clone(),
-                        promised: offer.promised.clone(),
-                        compared: compared.filter(|_| rank == 1),
-                        shard,
-                        among: OfferRecord::bits(&offer.among),
-                        entered_ms: prepared.memory.entered_ms,
-                        visitor: visitor.id(),
-                        customer: visitor.customer().map(str::to_owned),
-                        partner: caller.partner.clone(),
-                        decided_ms: prepared.now_ms,
-                    };
-                    let token = settings
-                        .keyring
-                        .seal(Purpose::Offer, &snapshot.site, &record, random()?)
-                        .map_err(|_| Failure::Internal("an offer's record could not be sealed"))?;
-                    let Some((language, content)) = settings.config.words(&offer.offer, &asked.locale) else {
-                        continue;
-                    };
-                    locale = language;
-                    response.offers.push(OfferResponse {
-                        offer: offer.offer.clone(),
-                        rank,
-                        score: offer.score,
-                        propensity: offer.propensity,
-                        href: format!("/v1/go/{}~{token}", snapshot.site),
-                        token: format!("{}~{token}", snapshot.site),
-                        content: content.clone(),
-                    });
-                }
-                if asked.html {
-                    response.html = Some(portico_widget::render(&view(&response, locale, &own_origin)));
-                }
-            }
+        let mut shown = Vec::with_capacity(offers.len());
+        for (rank, offer) in (1_u32..).zip(offers) {
+            let Some(print) = settings.prints.offer(&settings.config, &offer.offer, &asked.locale)? else { continue };
+            let record = OfferRecord {
+                decision: prepared.decision,
+                offer: offer.offer.clone(),
+                placement: placement.id.clone(),
+                rank,
+                channel: asked.channel.clone(),
+                arm: chosen.arm,
+                propensity: offer.propensity,
+                config: snapshot.version,
+                model: snapshot.model_version,
+                features: chosen.features.clone(),
+                promised: offer.promised.clone(),
+                compared: compared.filter(|_| rank == 1),
+                shard,
+                among: OfferRecord::bits(&offer.among),
+                entered_ms: prepared.memory.entered_ms,
+                visitor: visitor.id(),
+                customer: visitor.customer().map(str::to_owned),
+                partner: caller.partner.clone(),
+                decided_ms: prepared.now_ms,
+            };
+            let sealed = settings
+                .keyring
+                .seal(Purpose::Offer, &snapshot.site, &record, random()?)
+                .map_err(|_| Failure::Internal("an offer's record could not be sealed"))?;
+            let (offer, score, propensity) = (offer.offer.as_str(), offer.score, offer.propensity);
+            let token = [&*snapshot.site, "~", &*sealed].concat();
+            shown.push(Shown { offer, rank, score, propensity, token, print });
         }
-        placements.push(response);
+        answer.placement(&placement.id, arm, reason, layout, &shown, paper.filter(|_| reason.is_none()))?;
     }
-    let answer = DecideResponse {
-        visitor: visitor.token(&snapshot)?,
-        decision: prepared.decision.to_string(),
-        config: snapshot.version,
-        model: snapshot.model_version,
-        placements,
-        style: asked.html.then(|| portico_widget::STYLE.to_owned()),
-        trace,
-    };
+    let answer = answer.end(asked.html, trace.as_deref())?;
     count(&snapshot.site, Counted::Decisions, 1);
-    let response = json(200, &answer)?;
     let customer = matches!(visitor, Visitor::Known(..));
     drop(asks);
     sample(env, context, snapshot, asked, prepared, customer);
-    Ok(response)
+    Ok(Response::bytes(200, "application/json", answer))
 }
 
 /// What a candidate in shadow would have put first into each slot, beside what stands there. It is decided as its model
@@ -198,22 +172,6 @@ fn compare(snapshot: &Snapshot, question: &Question<'_>, chosen: &Decision) -> V
         })
     };
     (0..chosen.placements.len()).map(compare).collect()
-}
-
-/// What is painted: the same view goes to the browser, where it hydrates.
-fn view(response: &PlacementResponse, locale: &str, own_origin: &str) -> PlacementView {
-    let offers = response.offers.iter().map(|offer| OfferView {
-        offer: offer.offer.clone(),
-        token: offer.token.clone(),
-        href: format!("{own_origin}{}", offer.href),
-        content: offer.content.clone(),
-    });
-    PlacementView {
-        id: response.id.clone(),
-        layout: response.layout,
-        locale: locale.to_owned(),
-        offers: offers.collect(),
-    }
 }
 
 impl Visitor {
@@ -316,7 +274,7 @@ pub(crate) async fn verified(snapshot: &Snapshot, token: &str, now_ms: u64) -> R
 }
 
 fn prepare(
-    asked: &DecideRequest,
+    asked: &mut DecideRequest,
     caller: &Caller,
     visitor: &Visitor,
     user_agent: &str,
