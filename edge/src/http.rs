@@ -81,8 +81,7 @@ impl Request {
 
     /// The bytes of a body of at most `limit`. What is announced is not believed: bytes are counted as they come.
     pub(crate) async fn body(&mut self, limit: usize) -> Result<Vec<u8>, Failure> {
-        let too_large =
-            || Failure::refused(ProblemKind::TooLarge, format!("The body is larger than {limit} bytes."));
+        let too_large = || Failure::refused(ProblemKind::TooLarge, format!("The body is larger than {limit} bytes."));
         if let Some(body) = self.body.take() {
             return if body.len() > limit { Err(too_large()) } else { Ok(body) };
         }

@@ -263,9 +263,11 @@ impl SiteConfig {
     pub fn words(&self, offer: &str, locale: &str) -> Option<(&str, &OfferContent)> {
         let content = self.content.get(offer)?;
         let primary = |tag: &str| tag.split('-').next().unwrap_or("").to_ascii_lowercase();
-        let wanted = primary(locale);
         let same = content.locales.get_key_value(locale);
-        let near = || content.locales.iter().find(|(tag, _)| primary(tag) == wanted);
+        let near = || {
+            let wanted = primary(locale);
+            content.locales.iter().find(|(tag, _)| primary(tag) == wanted)
+        };
         let first = || content.locales.get_key_value(self.locales.first()?);
         same.or_else(near).or_else(first).map(|(tag, words)| (tag.as_str(), words))
     }

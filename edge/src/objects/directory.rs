@@ -4,12 +4,11 @@
 //! remembers what it has looked up, so the hot path comes here once per key.
 
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use worker::{Env, State};
 
 use super::sql::{Database, Sql};
-use super::{Call, answer, caller, finish};
+use super::{Call, Object, answer, object};
 use crate::error::Failure;
-use crate::log;
 
 /// The one directory's name.
 pub(crate) const NAME: &str = "directory";
@@ -60,32 +59,24 @@ impl Call for Resolve {
 }
 
 /// The directory.
-#[durable_object]
-pub struct DirectoryObject {
+pub(crate) struct DirectoryObject {
     state: State,
     database: Database,
 }
 
-impl DurableObject for DirectoryObject {
+object!(DirectoryObject);
+
+impl Object for DirectoryObject {
     fn new(state: State, _env: Env) -> Self {
         Self { state, database: Database::default() }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let (path, caller) = (request.path(), caller(&request));
-        let work = async {
-            let answered = match path.as_str() {
-                Register::PATH => answer(&mut request, async |call| self.register(&call)).await,
-                Resolve::PATH => answer(&mut request, async |call| self.resolve(&call)).await,
-                _ => Err(Failure::Internal("no such operation")),
-            };
-            finish("DirectoryObject", &path, answered)
-        };
-        log::on_behalf(caller, work).await
-    }
-
-    async fn alarm(&self) -> worker::Result<Response> {
-        Response::empty()
+    async fn answer(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, Failure> {
+        match path {
+            Register::PATH => answer(question, async |call| self.register(&call)).await,
+            Resolve::PATH => answer(question, async |call| self.resolve(&call)).await,
+            _ => Err(Failure::Internal("no such operation")),
+        }
     }
 }
 

@@ -18,12 +18,12 @@ use portico_engine::{
 use portico_protocol::report::Lag;
 use portico_protocol::seal::OfferRecord;
 use serde::{Deserialize, Serialize};
-use worker::{Delay, DurableObject, Env, Headers, Request, Response, ResponseBuilder, State, durable_object};
+use worker::{Delay, Env, State};
 
 use super::ledger::{self, Entry, Reread, Row};
 use super::site::{GetRuntime, GetVersion, RuntimeState};
 use super::sql::{Database, Sql, number};
-use super::{Call, answer, call, caller, finish, post, stub};
+use super::{Call, Object, answer, call, object, send};
 use crate::error::Failure;
 use crate::http::now_ms;
 use crate::log;
@@ -71,7 +71,6 @@ struct GetModel {
 }
 
 const MODEL_PATH: &str = "/model";
-const VERSION_HEADER: &str = "Portico-Model-Version";
 
 /// Asks for the figures.
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,21 +135,15 @@ impl Call for CompareShadow {
 
 /// The model of a site if it is not of version `have`.
 pub(crate) async fn newer_model(env: &Env, site: &str, have: u64) -> Result<Option<(u64, Model)>, Failure> {
-    let question = GetModel { site: site.to_owned(), have };
-    let mut response = post(&stub(env, Fold::BINDING, site)?, MODEL_PATH, &question).await?;
-    if response.status_code() == 204 {
-        return Ok(None);
-    }
-    let version = response.headers().get(VERSION_HEADER)?.and_then(|version| version.parse().ok());
-    let version = version.ok_or(Failure::Internal("a model without a version"))?;
-    let model =
-        Model::decode(&response.bytes().await?).map_err(|_| Failure::Internal("a model that does not decode"))?;
-    Ok(Some((version, model)))
+    let question = serde_json::to_vec(&GetModel { site: site.to_owned(), have })?;
+    let answer = send(env, Fold::BINDING, site, MODEL_PATH, &question).await?;
+    let Some((version, model)) = answer.split_first_chunk() else { return Ok(None) };
+    let model = Model::decode(model).map_err(|_| Failure::Internal("a model that does not decode"))?;
+    Ok(Some((u64::from_le_bytes(*version), model)))
 }
 
 /// A site's learner.
-#[durable_object]
-pub struct LearnerObject {
+pub(crate) struct LearnerObject {
     state: State,
     core: Rc<Core>,
     checkpoint_set: Cell<bool>,
@@ -184,37 +177,32 @@ struct Written {
     at_ms: u64,
 }
 
-impl DurableObject for LearnerObject {
+object!(LearnerObject);
+
+impl Object for LearnerObject {
     fn new(state: State, env: Env) -> Self {
         let core = Core { env, loaded: RefCell::new(None), database: Database::default() };
         Self { state, core: Rc::new(core), checkpoint_set: Cell::new(false) }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let (path, caller) = (request.path(), caller(&request));
-        let work = async {
-            let answered = match path.as_str() {
-                Fold::PATH => answer(&mut request, async |call: Fold| self.fold(call).await).await,
-                GetFigures::PATH => answer(&mut request, async |call: GetFigures| self.figures(&call.site).await).await,
-                JudgeModel::PATH => answer(&mut request, async |call: JudgeModel| self.judge(&call).await).await,
-                CompareShadow::PATH => {
-                    answer(&mut request, async |call: CompareShadow| self.compare(&call).await).await
-                }
-                MODEL_PATH => self.model(&mut request).await,
-                _ => Err(Failure::Internal("no such operation")),
-            };
-            finish("LearnerObject", &path, answered)
-        };
-        log::on_behalf(caller, work).await
+    async fn answer(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, Failure> {
+        match path {
+            Fold::PATH => answer(question, async |call: Fold| self.fold(call).await).await,
+            GetFigures::PATH => answer(question, async |call: GetFigures| self.figures(&call.site).await).await,
+            JudgeModel::PATH => answer(question, async |call: JudgeModel| self.judge(&call).await).await,
+            CompareShadow::PATH => answer(question, async |call: CompareShadow| self.compare(&call).await).await,
+            MODEL_PATH => self.model(question).await,
+            _ => Err(Failure::Internal("no such operation")),
+        }
     }
 
-    async fn alarm(&self) -> worker::Result<Response> {
+    async fn alarm(&self) -> worker::Result<()> {
         self.checkpoint_set.set(false);
         if let Err(failure) = self.checkpoint() {
             log::error("LearnerObject: checkpoint", &failure);
             self.set_checkpoint().await?;
         }
-        Response::empty()
+        Ok(())
     }
 }
 
@@ -262,20 +250,18 @@ impl LearnerObject {
         Ok(())
     }
 
-    async fn model(&self, request: &mut Request) -> Result<Response, Failure> {
-        let question: GetModel = serde_json::from_slice(&request.bytes().await?)?;
+    /// The model behind its version, or nothing where that is known.
+    async fn model(&self, question: &[u8]) -> Result<Vec<u8>, Failure> {
+        let question: GetModel = serde_json::from_slice(question)?;
         self.load(&question.site).await?;
         let mut loaded = self.core.loaded.borrow_mut();
         let loaded = loaded.as_mut().ok_or(Failure::Internal("the learner is not loaded"))?;
         let version = loaded.progress.batches;
         if version == question.have {
-            return Ok(ResponseBuilder::new().with_status(204).empty());
+            return Ok(Vec::new());
         }
-        let bytes =
-            loaded.encoded.get_or_insert_with(|| loaded.learner.usable_model(&loaded.policy).encode_compact()).clone();
-        let headers = Headers::new();
-        headers.set(VERSION_HEADER, &version.to_string())?;
-        Ok(ResponseBuilder::new().with_headers(headers).fixed(bytes))
+        let model = loaded.encoded.get_or_insert_with(|| loaded.learner.usable_model(&loaded.policy).encode_compact());
+        Ok([&version.to_le_bytes(), model.as_slice()].concat())
     }
 
     async fn figures(&self, site: &str) -> Result<Figures, Failure> {

@@ -20,11 +20,11 @@ use portico_protocol::id::{DecisionId, VisitorId};
 use portico_protocol::report::DecisionSample;
 use portico_protocol::seal::{OfferRecord, grown};
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Request, Response, SqlStorageValue, State, durable_object};
+use worker::{Env, SqlStorageValue, State};
 
 use super::learner::Fold;
 use super::sql::{self, Database, Sql, number};
-use super::{Call, answer, call, caller, finish};
+use super::{Call, Object, answer, call, object};
 use crate::error::Failure;
 use crate::http::now_ms;
 use crate::log;
@@ -58,8 +58,6 @@ const MOST_SAMPLES: usize = 100;
 const MOST_SAMPLE_BYTES: usize = 4 * 1024 * 1024;
 /// How long after a look at the samples somebody still watches.
 const WATCHED_MS: u64 = 60_000;
-/// Values in one statement; the platform allows 100.
-const MOST_PARAMETERS: usize = 98;
 /// Rows turned into counts in one turn.
 const COMPACT_ROWS: u64 = 1_000;
 pub(crate) const DAY_MS: u64 = 86_400_000;
@@ -344,8 +342,7 @@ pub(crate) fn name(site: &str, shard: u16) -> String {
 }
 
 /// A shard of a ledger.
-#[durable_object]
-pub struct LedgerObject {
+pub(crate) struct LedgerObject {
     state: State,
     env: Env,
     database: Database,
@@ -359,7 +356,9 @@ pub struct LedgerObject {
     watched_ms: Cell<u64>,
 }
 
-impl DurableObject for LedgerObject {
+object!(LedgerObject);
+
+impl Object for LedgerObject {
     fn new(state: State, env: Env) -> Self {
         Self {
             state,
@@ -372,26 +371,21 @@ impl DurableObject for LedgerObject {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let (path, caller) = (request.path(), caller(&request));
-        let work = async {
-            let answered = match path.as_str() {
-                Append::PATH => answer(&mut request, async |call| self.append(call).await).await,
-                Known::PATH => answer(&mut request, async |call: Known| self.known(&call)).await,
-                FindTouch::PATH => answer(&mut request, async |call: FindTouch| self.touch(&call)).await,
-                Export::PATH => answer(&mut request, async |call: Export| self.export(&call)).await,
-                Measure::PATH => answer(&mut request, async |call: Measure| self.measure(&call)).await,
-                Reread::PATH => answer(&mut request, async |call: Reread| self.read(call.from, call.to)).await,
-                KeepSample::PATH => answer(&mut request, async |call| self.keep_sample(&call)).await,
-                Samples::PATH => answer(&mut request, async |call: Samples| self.samples(call.most)).await,
-                _ => Err(Failure::Internal("no such operation")),
-            };
-            finish("LedgerObject", &path, answered)
-        };
-        log::on_behalf(caller, work).await
+    async fn answer(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, Failure> {
+        match path {
+            Append::PATH => answer(question, async |call| self.append(call).await).await,
+            Known::PATH => answer(question, async |call: Known| self.known(&call)).await,
+            FindTouch::PATH => answer(question, async |call: FindTouch| self.touch(&call)).await,
+            Export::PATH => answer(question, async |call: Export| self.export(&call)).await,
+            Measure::PATH => answer(question, async |call: Measure| self.measure(&call)).await,
+            Reread::PATH => answer(question, async |call: Reread| self.read(call.from, call.to)).await,
+            KeepSample::PATH => answer(question, async |call| self.keep_sample(&call)).await,
+            Samples::PATH => answer(question, async |call: Samples| self.samples(call.most)).await,
+            _ => Err(Failure::Internal("no such operation")),
+        }
     }
 
-    async fn alarm(&self) -> worker::Result<Response> {
+    async fn alarm(&self) -> worker::Result<()> {
         self.push_set.set(false);
         let again = match self.push().await {
             Ok(()) => self.compact(now_ms()).map(|more| more.then_some(PUSH_AFTER)),
@@ -404,7 +398,7 @@ impl DurableObject for LedgerObject {
         if let Some(after) = again {
             self.set_push(after).await?;
         }
-        Response::empty()
+        Ok(())
     }
 }
 
@@ -624,9 +618,11 @@ struct Appending<'a> {
     known: BTreeSet<String>,
     /// By decision and offer, what is on record of the showing, the oldest first.
     showings: BTreeMap<(String, String), Vec<Recorded>>,
-    rows: Vec<[SqlStorageValue; 7]>,
+    rows: Vec<NewColumns>,
+    /// What the rows say, one after the other.
+    contents: Vec<u8>,
     /// Customer, offer, when it happened, row.
-    touches: Vec<[SqlStorageValue; 4]>,
+    touches: Vec<(String, String, u64, u64)>,
 }
 
 /// A step on record.
@@ -640,11 +636,9 @@ impl<'a> Appending<'a> {
     fn new(sql: &'a Sql, seq: u64, at_ms: u64, rows: &[NewRow]) -> Result<Self, Failure> {
         let mut known = BTreeSet::new();
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        for ids in ids.chunks(MOST_PARAMETERS) {
-            let of_ids = format!("SELECT id FROM rows WHERE id IN ({})", places(ids.len()));
-            for mut row in sql.rows(&of_ids, ids.iter().map(|id| (*id).into()).collect())? {
-                known.insert(row.text()?);
-            }
+        let of_ids = "SELECT id FROM rows WHERE id IN (SELECT value FROM json_each(?))";
+        for mut row in sql.rows(of_ids, vec![serde_json::to_string(&ids)?.into()])? {
+            known.insert(row.text()?);
         }
         let decisions: BTreeSet<String> = rows
             .iter()
@@ -653,20 +647,15 @@ impl<'a> Appending<'a> {
                 Entry::Note { .. } => None,
             })
             .collect();
-        let decisions: Vec<String> = decisions.into_iter().collect();
         let mut showings: BTreeMap<(String, String), Vec<Recorded>> = BTreeMap::new();
-        for decisions in decisions.chunks(MOST_PARAMETERS) {
-            let of_decisions = format!(
-                "SELECT decision, offer, seq, step, at FROM rows WHERE decision IN ({}) AND step IS NOT NULL ORDER BY seq",
-                places(decisions.len())
-            );
-            for mut row in sql.rows(&of_decisions, decisions.iter().map(|one| one.as_str().into()).collect())? {
-                let showing = (row.text()?, row.text()?);
-                let recorded = Recorded { seq: row.number()?, name: row.text()?, at_ms: row.number()? };
-                showings.entry(showing).or_default().push(recorded);
-            }
+        let of_decisions = "SELECT decision, offer, seq, step, at FROM rows \
+                            WHERE decision IN (SELECT value FROM json_each(?)) AND step IS NOT NULL ORDER BY seq";
+        for mut row in sql.rows(of_decisions, vec![serde_json::to_string(&decisions)?.into()])? {
+            let showing = (row.text()?, row.text()?);
+            let recorded = Recorded { seq: row.number()?, name: row.text()?, at_ms: row.number()? };
+            showings.entry(showing).or_default().push(recorded);
         }
-        Ok(Self { sql, at_ms, seq, known, showings, rows: Vec::new(), touches: Vec::new() })
+        Ok(Self { sql, at_ms, seq, known, showings, rows: Vec::new(), contents: Vec::new(), touches: Vec::new() })
     }
 
     /// Takes a row unless it is on record.
@@ -712,8 +701,7 @@ impl<'a> Appending<'a> {
             _ => {}
         }
         if let (Some(customer), Step::Impression | Step::Stage(0)) = (&record.customer, step) {
-            let touch = [customer.as_str().into(), showing.1.as_str().into(), number(happened_ms), number(row.seq)];
-            self.touches.push(touch);
+            self.touches.push((customer.clone(), showing.1.clone(), happened_ms, row.seq));
         }
         self.put(id, &row, Some((showing, name)))?;
         Ok(Taken::New)
@@ -730,38 +718,34 @@ impl<'a> Appending<'a> {
             }
             None => (None, None, None),
         };
-        let bytes = row.write()?.into();
-        let values =
-            [number(row.seq), id.as_str().into(), decision.into(), offer.into(), step.into(), number(row.at_ms), bytes];
-        self.rows.push(values);
+        let content = row.write()?;
+        // SQLite counts from one.
+        let from = self.contents.len() + 1;
+        self.rows.push((row.seq, id.clone(), decision, offer, step, row.at_ms, from, content.len()));
+        self.contents.extend(content);
         self.known.insert(id);
         self.seq = row.seq;
         Ok(())
     }
 
-    /// Writes everything. Touches name rows, so they come last.
+    /// Writes everything, with two values for all rows: to bring over and bind one for each column took longer than to
+    /// insert. Touches name rows, so they come last.
     fn write(self) -> Result<(), Failure> {
-        write_all(self.sql, "rows", self.rows)?;
-        write_all(self.sql, "touches", self.touches)
+        if !self.rows.is_empty() {
+            let insert = "INSERT INTO rows SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, \
+                          substr(?2, value->>6, value->>7) FROM json_each(?1)";
+            self.sql.run(insert, vec![serde_json::to_string(&self.rows)?.into(), self.contents.into()])?;
+        }
+        if !self.touches.is_empty() {
+            let insert = "INSERT INTO touches SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?)";
+            self.sql.run(insert, vec![serde_json::to_string(&self.touches)?.into()])?;
+        }
+        Ok(())
     }
 }
 
-/// Inserts rows of so many columns, as many with one statement as the platform takes values for.
-fn write_all<const N: usize>(sql: &Sql, table: &str, rows: Vec<[SqlStorageValue; N]>) -> Result<(), Failure> {
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let values: Vec<SqlStorageValue> = rows.by_ref().take(MOST_PARAMETERS / N).flatten().collect();
-        let count = values.len() / N;
-        let insert = format!("INSERT INTO {table} VALUES {}", vec![format!("({})", places(N)); count].join(","));
-        sql.run(&insert, values)?;
-    }
-    Ok(())
-}
-
-/// `?,?,?`.
-fn places(count: usize) -> String {
-    vec!["?"; count].join(",")
-}
+/// Of a new row: number, id, decision, offer, step, when it was recorded, and where its content begins and how long it is.
+type NewColumns = (u64, String, Option<String>, Option<String>, Option<String>, u64, usize, usize);
 
 fn stage_of(step: Step) -> Option<u8> {
     match step {

@@ -11,14 +11,26 @@ pub(crate) mod site;
 mod sql;
 pub(crate) mod visitor;
 
+use std::rc::Rc;
+
 use js_sys::Uint8Array;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
-use worker::{Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, Stub};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Env, State};
 
 use crate::error::Failure;
 use crate::log::{self, RequestId};
+use crate::now_or_later;
+
+#[wasm_bindgen(module = "/src/boundary.js")]
+extern "C" {
+    /// Asks an object: `what` is its binding, the operation, the id of the request on whose behalf, and its name, a line
+    /// each. Comes to the answer's bytes, or to nothing where the object failed.
+    #[wasm_bindgen(catch)]
+    async fn ask(env: &Env, what: &str, question: &[u8]) -> Result<JsValue, JsValue>;
+}
 
 /// A question to an object.
 pub(crate) trait Call: Serialize + DeserializeOwned {
@@ -34,62 +46,120 @@ pub(crate) trait Call: Serialize + DeserializeOwned {
 
 /// Asks the object of a name.
 pub(crate) async fn call<C: Call>(env: &Env, name: &str, question: &C) -> Result<C::Answer, Failure> {
-    let stub = stub(env, C::BINDING, name)?;
     if C::IS_BINARY {
-        let body = Uint8Array::from(postcard::to_stdvec(question)?.as_slice());
-        let mut response = send(&stub, C::PATH, body.into()).await?;
-        return Ok(postcard::from_bytes(&response.bytes().await?)?);
+        let answer = send(env, C::BINDING, name, C::PATH, &postcard::to_stdvec(question)?).await?;
+        return Ok(postcard::from_bytes(&answer)?);
     }
-    let mut response = post(&stub, C::PATH, question).await?;
-    Ok(serde_json::from_slice(&response.bytes().await?)?)
+    let answer = send(env, C::BINDING, name, C::PATH, &serde_json::to_vec(question)?).await?;
+    Ok(serde_json::from_slice(&answer)?)
 }
 
-pub(crate) fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Failure> {
-    Ok(env.durable_object(binding)?.get_by_name(name)?)
-}
-
-pub(crate) async fn post(stub: &Stub, path: &str, question: &impl Serialize) -> Result<Response, Failure> {
-    send(stub, path, JsValue::from_str(&serde_json::to_string(question)?)).await
-}
-
-async fn send(stub: &Stub, path: &str, body: JsValue) -> Result<Response, Failure> {
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(body));
-    if let Some(id) = RequestId::current() {
-        let headers = Headers::new();
-        headers.set(log::HEADER, &id.to_string())?;
-        init.with_headers(headers);
+/// Sends bytes to an object and awaits its answer's.
+pub(crate) async fn send(
+    env: &Env,
+    binding: &str,
+    name: &str,
+    path: &str,
+    question: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let caller = RequestId::current().map(|id| id.to_string()).unwrap_or_default();
+    let what = [binding, "\n", path, "\n", &caller, "\n", name].concat();
+    let answer = ask(env, &what, question).await.map_err(worker::Error::from)?;
+    if answer.is_undefined() {
+        return Err(Failure::Internal("an object failed; its own log says why"));
     }
-    let request = Request::new_with_init(&format!("https://object{path}"), &init)?;
-    let response = stub.fetch_with_request(request).await?;
-    match response.status_code() {
-        200 | 204 => Ok(response),
-        _ => Err(Failure::Internal("an object failed; its own log says why")),
-    }
+    Ok(Uint8Array::from(answer).to_vec())
 }
 
-/// The request on whose behalf an object is called.
-pub(crate) fn caller(request: &Request) -> Option<RequestId> {
-    request.headers().get(log::HEADER).ok().flatten().as_deref().and_then(RequestId::read)
-}
-
-/// Answers a call inside an object.
+/// Reads a call inside an object, and writes its answer.
 pub(crate) async fn answer<C: Call>(
-    request: &mut Request,
+    question: &[u8],
     handle: impl AsyncFnOnce(C) -> Result<C::Answer, Failure>,
-) -> Result<Response, Failure> {
-    let body = request.bytes().await?;
+) -> Result<Vec<u8>, Failure> {
     if C::IS_BINARY {
-        let answer = handle(postcard::from_bytes(&body)?).await?;
-        return Ok(ResponseBuilder::new().fixed(postcard::to_stdvec(&answer)?));
+        return Ok(postcard::to_stdvec(&handle(postcard::from_bytes(question)?).await?)?);
     }
-    Ok(Response::from_json(&handle(serde_json::from_slice(&body)?).await?)?)
+    Ok(serde_json::to_vec(&handle(serde_json::from_slice(question)?).await?)?)
 }
 
-/// The last step of an object's `fetch`: our failures are logged and become a plain 500.
-pub(crate) fn finish(object: &str, path: &str, answer: Result<Response, Failure>) -> worker::Result<Response> {
-    answer.or_else(|failure| {
-        log::error(&format!("{object} {path}"), &failure);
-        Response::error("failed", 500)
+/// What an object does. [`object!`] makes a class of it.
+pub(crate) trait Object: Sized + 'static {
+    fn new(state: State, env: Env) -> Self;
+
+    /// Answers a call of an operation.
+    async fn answer(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, Failure>;
+
+    /// Wakes at the time that was set.
+    async fn alarm(&self) -> worker::Result<()> {
+        Ok(())
+    }
+}
+
+/// Answers a call, or nothing where that fails, which is logged.
+fn run<O: Object>(
+    name: &'static str,
+    object: Rc<O>,
+    path: String,
+    caller: &str,
+    question: Vec<u8>,
+) -> Result<JsValue, JsValue> {
+    let work = async move {
+        let answer = object.answer(&path, &question).await;
+        Ok(answer.map_or_else(
+            |failure| {
+                log::error(&format!("{name} {path}"), &failure);
+                JsValue::UNDEFINED
+            },
+            |answer| Uint8Array::from(answer.as_slice()).into(),
+        ))
+    };
+    now_or_later::run(log::on_behalf(RequestId::read(caller), work))
+}
+
+fn wake<O: Object>(object: Rc<O>) -> Result<JsValue, JsValue> {
+    now_or_later::run(async move {
+        object.alarm().await?;
+        Ok(JsValue::UNDEFINED)
     })
 }
+
+/// Makes the class of an object, which `src/entry.js` makes a Durable Object of.
+macro_rules! object {
+    ($object:ident) => {
+        mod class {
+            use std::rc::Rc;
+
+            use wasm_bindgen::JsValue;
+            use wasm_bindgen::prelude::wasm_bindgen;
+            use worker::worker_sys::DurableObjectState;
+            use worker::{Env, State};
+
+            use super::$object;
+            use crate::objects::{Object, run, wake};
+
+            #[doc = "An object as JavaScript has it."]
+            #[wasm_bindgen(js_name = $object)]
+            pub struct Class(Rc<$object>);
+
+            #[wasm_bindgen(js_class = $object)]
+            impl Class {
+                #[doc = "The object of a state."]
+                #[wasm_bindgen(constructor)]
+                pub fn new(state: DurableObjectState, env: Env) -> Self {
+                    Self(Rc::new(Object::new(State::from(state), env)))
+                }
+
+                #[doc = "Answers a call: with bytes, with nothing where it fails, or with a promise of that."]
+                pub fn answer(&self, path: String, caller: &str, question: Vec<u8>) -> Result<JsValue, JsValue> {
+                    run(stringify!($object), Rc::clone(&self.0), path, caller, question)
+                }
+
+                #[doc = "Wakes at the time that was set."]
+                pub fn alarm(&self) -> Result<JsValue, JsValue> {
+                    wake(Rc::clone(&self.0))
+                }
+            }
+        }
+    };
+}
+use object;

@@ -18,13 +18,12 @@ use portico_protocol::triggers::{DeadLetter, Webhook, WebhookState, WebhooksStat
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use worker::{
-    AbortController, Delay, DurableObject, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    Response, State, durable_object,
+    AbortController, Delay, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, State,
 };
 
 use super::site::{GetRuntime, RuntimeState};
 use super::sql::{Database, Sql, number};
-use super::{Call, answer, call, caller, finish};
+use super::{Call, Object, answer, call, object};
 use crate::crypto::random;
 use crate::error::Failure;
 use crate::http::now_ms;
@@ -110,8 +109,7 @@ impl Call for SendAgain {
 }
 
 /// A site's outbox.
-#[durable_object]
-pub struct OutboxObject {
+pub(crate) struct OutboxObject {
     state: State,
     core: Rc<Core>,
 }
@@ -123,26 +121,23 @@ struct Core {
     config: RefCell<Option<(u64, Rc<SiteConfig>)>>,
 }
 
-impl DurableObject for OutboxObject {
+object!(OutboxObject);
+
+impl Object for OutboxObject {
     fn new(state: State, env: Env) -> Self {
         Self { state, core: Rc::new(Core { env, database: Database::default(), config: RefCell::default() }) }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let (path, caller) = (request.path(), caller(&request));
-        let work = async {
-            let answered = match path.as_str() {
-                Enqueue::PATH => answer(&mut request, async |call: Enqueue| self.enqueue(call).await).await,
-                LookAt::PATH => answer(&mut request, async |call: LookAt| self.look(&call)).await,
-                SendAgain::PATH => answer(&mut request, async |call: SendAgain| self.send_again(&call).await).await,
-                _ => Err(Failure::Internal("no such operation")),
-            };
-            finish("OutboxObject", &path, answered)
-        };
-        log::on_behalf(caller, work).await
+    async fn answer(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, Failure> {
+        match path {
+            Enqueue::PATH => answer(question, async |call: Enqueue| self.enqueue(call).await).await,
+            LookAt::PATH => answer(question, async |call: LookAt| self.look(&call)).await,
+            SendAgain::PATH => answer(question, async |call: SendAgain| self.send_again(&call).await).await,
+            _ => Err(Failure::Internal("no such operation")),
+        }
     }
 
-    async fn alarm(&self) -> worker::Result<Response> {
+    async fn alarm(&self) -> worker::Result<()> {
         let delivered = match self.deliver().await {
             Ok(()) => self.set_alarm().await,
             failed => failed,
@@ -151,7 +146,7 @@ impl DurableObject for OutboxObject {
             log::error("OutboxObject: delivery", &failure);
             self.state.storage().set_alarm(AGAIN_AFTER).await?;
         }
-        Response::empty()
+        Ok(())
     }
 }
 

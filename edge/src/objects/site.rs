@@ -5,13 +5,12 @@
 use portico_protocol::seal::{Keyring, SealingKey};
 use portico_protocol::site::SiteConfig;
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use worker::{Env, State};
 
 use super::sql::{Database, Sql, number};
-use super::{Call, answer, caller, finish};
+use super::{Call, Object, answer, object};
 use crate::crypto;
 use crate::error::Failure;
-use crate::log;
 
 const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -194,40 +193,32 @@ impl Call for RedeemCode {
 }
 
 /// A site.
-#[durable_object]
-pub struct SiteObject {
+pub(crate) struct SiteObject {
     state: State,
     database: Database,
 }
 
-impl DurableObject for SiteObject {
+object!(SiteObject);
+
+impl Object for SiteObject {
     fn new(state: State, _env: Env) -> Self {
         Self { state, database: Database::default() }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let (path, caller) = (request.path(), caller(&request));
-        let work = async {
-            let answered = match path.as_str() {
-                GetRuntime::PATH => answer(&mut request, async |call: GetRuntime| self.runtime(&call)).await,
-                PutDraft::PATH => answer(&mut request, async |call| self.put_draft(&call)).await,
-                GetDraft::PATH => answer(&mut request, async |_: GetDraft| self.drafts()).await,
-                Publish::PATH => answer(&mut request, async |call| self.publish(&call)).await,
-                BeginShadow::PATH => answer(&mut request, async |call| self.begin_shadow(&call)).await,
-                EndShadow::PATH => answer(&mut request, async |_: EndShadow| self.end_shadow()).await,
-                GetShadow::PATH => answer(&mut request, async |_: GetShadow| Self::candidate(self.sql()?)).await,
-                GetVersion::PATH => answer(&mut request, async |call: GetVersion| self.version(call.version)).await,
-                IssueCode::PATH => answer(&mut request, async |call: IssueCode| self.issue_code(call.now_ms)).await,
-                RedeemCode::PATH => answer(&mut request, async |call| self.redeem_code(&call)).await,
-                _ => Err(Failure::Internal("no such operation")),
-            };
-            finish("SiteObject", &path, answered)
-        };
-        log::on_behalf(caller, work).await
-    }
-
-    async fn alarm(&self) -> worker::Result<Response> {
-        Response::empty()
+    async fn answer(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, Failure> {
+        match path {
+            GetRuntime::PATH => answer(question, async |call: GetRuntime| self.runtime(&call)).await,
+            PutDraft::PATH => answer(question, async |call| self.put_draft(&call)).await,
+            GetDraft::PATH => answer(question, async |_: GetDraft| self.drafts()).await,
+            Publish::PATH => answer(question, async |call| self.publish(&call)).await,
+            BeginShadow::PATH => answer(question, async |call| self.begin_shadow(&call)).await,
+            EndShadow::PATH => answer(question, async |_: EndShadow| self.end_shadow()).await,
+            GetShadow::PATH => answer(question, async |_: GetShadow| Self::candidate(self.sql()?)).await,
+            GetVersion::PATH => answer(question, async |call: GetVersion| self.version(call.version)).await,
+            IssueCode::PATH => answer(question, async |call: IssueCode| self.issue_code(call.now_ms)).await,
+            RedeemCode::PATH => answer(question, async |call| self.redeem_code(&call)).await,
+            _ => Err(Failure::Internal("no such operation")),
+        }
     }
 }
 

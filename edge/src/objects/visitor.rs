@@ -19,11 +19,11 @@ use portico_protocol::seal::Memory;
 use portico_protocol::triggers::Trigger;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use worker::{Delay, DurableObject, Env, Request, Response, State, durable_object};
+use worker::{Delay, Env, State};
 
 use super::outbox::{Enqueue, Message};
 use super::sql::{Database, Sql, number};
-use super::{Call, answer, call, caller, finish};
+use super::{Call, Object, answer, call, object};
 use crate::crypto::random;
 use crate::error::Failure;
 use crate::http::now_ms;
@@ -142,8 +142,7 @@ pub(crate) fn name_of_anonymous(site: &str, visitor: VisitorId) -> String {
 }
 
 /// A visitor.
-#[durable_object]
-pub struct VisitorObject {
+pub(crate) struct VisitorObject {
     state: State,
     core: Rc<Core>,
 }
@@ -164,32 +163,29 @@ struct Known {
     attributes: Attributes,
 }
 
-impl DurableObject for VisitorObject {
+object!(VisitorObject);
+
+impl Object for VisitorObject {
     fn new(state: State, env: Env) -> Self {
         let (database, known, write_set) = (Database::default(), RefCell::default(), Cell::default());
         Self { state, core: Rc::new(Core { env, database, known, write_set }) }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let (path, caller) = (request.path(), caller(&request));
-        let work = async {
-            let answered = match path.as_str() {
-                See::PATH => answer(&mut request, async |call: See| self.see(&call).await).await,
-                Answered::PATH => answer(&mut request, async |call: Answered| self.answered(call).await).await,
-                PutProfile::PATH => answer(&mut request, async |call: PutProfile| self.put_profile(call)).await,
-                _ => Err(Failure::Internal("no such operation")),
-            };
-            finish("VisitorObject", &path, answered)
-        };
-        log::on_behalf(caller, work).await
+    async fn answer(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, Failure> {
+        match path {
+            See::PATH => answer(question, async |call: See| self.see(&call).await).await,
+            Answered::PATH => answer(question, async |call: Answered| self.answered(call).await).await,
+            PutProfile::PATH => answer(question, async |call: PutProfile| self.put_profile(call)).await,
+            _ => Err(Failure::Internal("no such operation")),
+        }
     }
 
-    async fn alarm(&self) -> worker::Result<Response> {
+    async fn alarm(&self) -> worker::Result<()> {
         if let Err(failure) = self.wake().await {
             log::error("VisitorObject: alarm", &failure);
             self.state.storage().set_alarm(AGAIN_AFTER).await?;
         }
-        Response::empty()
+        Ok(())
     }
 }
 

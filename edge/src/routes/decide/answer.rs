@@ -183,9 +183,7 @@ mod tests {
                 };
                 let shown: Vec<Shown<'_>> = (1..).zip(&offers).map(shown).collect();
                 let reason = offers.is_empty().then_some("nothing_eligible");
-                answer
-                    .placement(id, Some(Arm::Model), reason, layout, &shown, html.then_some(&paper))
-                    .unwrap();
+                answer.placement(id, Some(Arm::Model), reason, layout, &shown, html.then_some(&paper)).unwrap();
                 let view = PlacementView {
                     id: id.to_owned(),
                     layout,
