@@ -19,7 +19,8 @@ const noticing = (work) => {
   try {
     return work();
   } catch (error) {
-    if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+    // A trap, or what wasm-bindgen makes of an exception that went through WebAssembly without being caught there.
+    if (error instanceof WebAssembly.RuntimeError || error?.message === "Critical error") state.criticalError = true;
     throw error;
   }
 };

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use portico_engine::Policy;
 use portico_engine::config::Config;
 use portico_engine::evaluate::ShadowFigures;
+use portico_engine::{Policy, Source};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -84,6 +84,18 @@ pub struct SegmentConfig {
     pub traits: BTreeMap<String, String>,
     /// Tracked events that are outcomes of offers, by the event's name.
     pub events: BTreeMap<String, SegmentOutcome>,
+    /// What is kept of the groups that customers belong to.
+    pub group: SegmentGroup,
+}
+
+/// Which attributes of a customer say to which household or company they belong, and what that is like.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct SegmentGroup {
+    /// The attribute that takes the group's id.
+    pub id: Option<String>,
+    /// Attributes by the group's trait; other traits are not kept.
+    pub traits: BTreeMap<String, String>,
 }
 
 /// A tracked event that is an outcome.
@@ -225,6 +237,15 @@ impl SiteConfig {
             if !self.decisions.stages.iter().any(|stage| stage.id == outcome.stage) {
                 let detail = format!("there is no stage `{}`", outcome.stage);
                 add(format!("/segment/events/{}/stage", escape(event)), detail);
+            }
+        }
+        let group = &self.segment.group;
+        let named = group.id.iter().map(|name| ("/segment/group/id".to_owned(), name));
+        let of_traits = group.traits.iter().map(|(of, name)| (format!("/segment/group/traits/{}", escape(of)), name));
+        for (pointer, name) in named.chain(of_traits) {
+            let mut attributes = self.decisions.attributes.iter();
+            if !attributes.any(|attribute| attribute.name == *name && attribute.source == Source::Profile) {
+                add(pointer, format!("`{name}` is no attribute with the source `profile`"));
             }
         }
         let first = self.locales.first().map_or("", String::as_str);

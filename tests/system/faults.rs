@@ -715,3 +715,53 @@ async fn what_is_kept_no_longer_is_counted() -> Result<()> {
     assert_eq!(impressions(&report), 2);
     Ok(())
 }
+
+/// Makes WebAssembly fail as a panic does, at the so-many-th look at the clock of a request that asks for it.
+const PANICS: &str = r#"
+let panicsAfter = 0;
+const { now } = Date;
+Date.now = () => {
+  if (panicsAfter > 0 && --panicsAfter === 0) throw new WebAssembly.RuntimeError("unreachable");
+  return now();
+};
+const { get } = Headers.prototype;
+Headers.prototype.get = function (name) {
+  const value = get.call(this, name);
+  if (name === "User-Agent") panicsAfter = value?.startsWith("panics ") ? +value.slice(7) : 0;
+  return value;
+};
+"#;
+
+#[tokio::test]
+async fn after_a_panic_everything_begins_anew() -> Result<()> {
+    let world = World::start_with(|options| {
+        let dist = options.data.with_extension("dist");
+        std::fs::create_dir_all(dist.join("edge"))?;
+        std::os::unix::fs::symlink(options.dist.join("assets"), dist.join("assets"))?;
+        std::fs::copy(options.dist.join("edge/index_bg.wasm"), dist.join("edge/index_bg.wasm"))?;
+        let worker = std::fs::read_to_string(options.dist.join("edge/index.js"))?;
+        std::fs::write(dist.join("edge/index.js"), format!("{PANICS}{worker}"))?;
+        options.dist = dist;
+        Ok(())
+    })
+    .await?;
+    let mut failed = 0;
+    for number in 1..=8_u64 {
+        let decided = world.post("/v1/decide", &world.question()).await?;
+        assert_eq!(decided.status, 200, "{}", decided.text);
+        let events = json!({ "site": SITE_KEY, "events": [{
+            "id": format!("00000000-{number:04}"), "type": "impression", "token": decided.at("/placements/0/offers/0/token"),
+        }] });
+        let asked = world.request(Method::POST, "/v1/events").header("Origin", &world.bank);
+        let asked = asked.header("User-Agent", format!("panics {number}")).timeout(GIVE_UP);
+        failed += u64::from(!asked.body(events.to_string()).send().await.is_ok_and(|answer| answer.status() == 202));
+        // What was not confirmed may have been recorded all the same, and is once.
+        let again = world.post("/v1/events", &events).await?;
+        assert_eq!(again.status, 202, "{number}: {}\n{}", again.text, world.edge.log_tail());
+        let known = |field: &str| again.at(field).as_u64().unwrap_or(0);
+        assert_eq!(known("/accepted") + known("/duplicate"), 1, "{number}: {}", again.text);
+        world.until(PATIENCE, |report| report.events_folded == number).await?;
+    }
+    assert!(failed >= 3, "only {failed} requests met a panic");
+    Ok(())
+}

@@ -19,16 +19,21 @@ async fn world() -> Result<World> {
         { "name": "loyalty", "type": "text", "source": "profile" },
         { "name": "years", "type": "number", "bins": [1, 5], "source": "profile" },
         { "name": "holdings", "type": "set", "source": "profile" },
+        { "name": "household", "type": "text", "source": "profile" },
     ]);
     let attributes = config["decisions"]["attributes"].as_array_mut().context("no attributes")?;
     attributes.extend(stored.as_array().cloned().unwrap_or_default());
     for offer in config["decisions"]["offers"].as_array_mut().context("no offers")? {
-        let rule = json!({ "attr": "loyalty", "op": "eq", "value": "gold" });
+        let rule = json!({ "any": [
+            { "attr": "loyalty", "op": "eq", "value": "gold" },
+            { "attr": "household", "op": "eq", "value": "household-8" },
+        ] });
         offer["rule"] = if offer["id"] == "savings-plus" { rule } else { json!({ "not": rule }) };
     }
     config["segment"] = json!({
         "traits": { "tier": "loyalty" },
         "events": { "Contract Signed": { "stage": "applied", "offer": "product", "value": "revenue" } },
+        "group": { "id": "household", "traits": { "plan": "loyalty" } },
     });
     let draft = world.server(Method::PUT, "/v1/site/draft", Some(&config)).await?;
     assert_eq!(draft.at("/errors"), &json!([]), "{}", draft.text);
@@ -184,6 +189,32 @@ async fn segments_own_client_works_unchanged() -> Result<()> {
     );
     assert!(!events.text.contains("Rovers") && !events.text.contains("gold"), "traits stay with the customer");
     assert_eq!(offers(&world, "peter").await?, ["savings-plus"], "the trait is an attribute");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_group_of_a_customer_decides_as_far_as_it_is_kept() -> Result<()> {
+    let world = world().await?;
+    let group = async |customer: &str, id: &str, traits: Value| {
+        put(&world, customer, json!({ "loyalty": "silver" })).await?;
+        let call = json!({ "userId": customer, "groupId": id, "traits": traits, "messageId": customer });
+        let request = world.request(Method::POST, "/segment/v1/group").basic_auth("sk_demo", Some(""));
+        let answer = Answer::of(request.body(call.to_string())).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        offers(&world, customer).await.map(|offers| offers == ["savings-plus"])
+    };
+    assert!(!group("anna", "household-7", json!({ "tier": "gold" })).await?, "a trait that is not kept");
+    assert!(group("bert", "household-7", json!({ "plan": "gold" })).await?, "a trait that is");
+    assert!(group("carl", "household-8", json!({})).await?, "the group itself");
+
+    let mut draft = world.server(Method::GET, "/v1/site/draft", None).await?.at("/config").clone();
+    draft["segment"]["group"]["id"] = json!("device");
+    let draft = world.server(Method::PUT, "/v1/site/draft", Some(&draft)).await?;
+    assert!(
+        draft.text.contains("/segment/group/id") && draft.text.contains("`device` is no attribute"),
+        "{}",
+        draft.text
+    );
     Ok(())
 }
 

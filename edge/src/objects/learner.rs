@@ -504,7 +504,7 @@ fn parse_checkpoint(bytes: &[u8]) -> Option<(Written, Learner)> {
 }
 
 fn read_rows(rows: &[ledger::Written]) -> Result<Vec<Row>, Failure> {
-    rows.iter().map(Row::read).collect()
+    rows.iter().map(|(seq, bytes)| Row::read(*seq, bytes)).collect()
 }
 
 /// Whom a record is about, for the comparison of the arms; who is not known is the visitor of one decision.

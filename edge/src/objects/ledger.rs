@@ -20,6 +20,7 @@ use portico_protocol::id::{DecisionId, VisitorId};
 use portico_protocol::report::DecisionSample;
 use portico_protocol::seal::{OfferRecord, grown};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use worker::{Env, SqlStorageValue, State};
 
 use super::learner::Fold;
@@ -124,7 +125,7 @@ pub(crate) struct Row {
 }
 
 /// A row as it is written, under its number.
-pub(crate) type Written = (u64, Vec<u8>);
+pub(crate) type Written = (u64, ByteBuf);
 
 /// First byte of a row that is written as postcard. Rows were JSON objects once, which begin otherwise.
 const ROW_VERSION: u8 = 2;
@@ -141,7 +142,7 @@ impl Row {
         Ok(postcard::to_extend(self, vec![ROW_VERSION])?)
     }
 
-    pub(crate) fn read((seq, bytes): &Written) -> Result<Self, Failure> {
+    pub(crate) fn read(seq: u64, bytes: &[u8]) -> Result<Self, Failure> {
         let row: Self = match bytes.split_first() {
             Some((&ROW_VERSION, rest)) => postcard::from_bytes(rest)?,
             Some((&INLINE_VERSION, rest)) => Self::read_inline(rest)?,
@@ -153,7 +154,7 @@ impl Row {
                 serde_json::from_value(json)?
             }
         };
-        Ok(Self { seq: *seq, ..row })
+        Ok(Self { seq, ..row })
     }
 
     fn read_inline(bytes: &[u8]) -> Result<Self, Failure> {
@@ -168,7 +169,7 @@ impl Row {
     }
 
     fn of_sql(row: &mut sql::Row) -> Result<Self, Failure> {
-        Self::read(&(row.number()?, row.bytes()?))
+        Self::read(row.number()?, &row.bytes()?)
     }
 }
 
@@ -515,7 +516,7 @@ impl LedgerObject {
     fn read(&self, from: u64, to: u64) -> Result<Vec<Written>, Failure> {
         let values = vec![number(from), number(to)];
         let rows = self.sql()?.rows("SELECT seq, row FROM rows WHERE seq BETWEEN ? AND ? ORDER BY seq", values)?;
-        rows.into_iter().map(|mut row| Ok((row.number()?, row.bytes()?))).collect()
+        rows.into_iter().map(|mut row| Ok((row.number()?, ByteBuf::from(row.bytes()?)))).collect()
     }
 
     async fn set_push(&self, after: Duration) -> worker::Result<()> {
@@ -868,13 +869,13 @@ mod tests {
             impression: None,
             since_ms: None,
         };
-        assert_eq!(Row::read(&(7, row.write().unwrap())).unwrap(), row);
+        assert_eq!(Row::read(7, &row.write().unwrap()).unwrap(), row);
         // As they were written before.
         let json = r#"{"seq":7,"at_ms":5,"entry":{"Note":{"name":"page","props":{"title":"Loans"}}},
             "before":{"seen":false,"reached":0},"impression":null}"#;
-        assert_eq!(Row::read(&(7, json.into())).unwrap(), Row { happened_ms: 0, ..row });
+        assert_eq!(Row::read(7, json.as_bytes()).unwrap(), Row { happened_ms: 0, ..row });
         for bytes in [&b""[..], b"{", b"\x01", b"\x02abc", b"\x01\x05\x04\x00abc"] {
-            assert!(Row::read(&(7, bytes.to_vec())).is_err());
+            assert!(Row::read(7, bytes).is_err());
         }
     }
 
@@ -900,17 +901,17 @@ mod tests {
         );
         let (step, value, progress) = (Step::Stage(1), Some(2.5), Progress { seen: true, reached: 1 });
         let fields = (5_u64, 4_u64, 0_u32, &offer, step, value, (progress, Some(6_u64), Some(3_u64)));
-        let row = Row::read(&(7, postcard::to_extend(&fields, vec![INLINE_VERSION]).unwrap())).unwrap();
+        let row = Row::read(7, &postcard::to_extend(&fields, vec![INLINE_VERSION]).unwrap()).unwrap();
         let Entry::Answer { record, step: Step::Stage(1), value: Some(2.5) } = &row.entry else { panic!("{row:?}") };
         assert_eq!((record.offer.as_str(), record.decided_ms, record.shard, &record.among), ("saver", 99, 5, &vec![3]));
         assert_eq!((record.entered_ms, record.partner.as_deref()), (0, Some("roadbook")));
         assert_eq!((row.seq, row.at_ms, row.happened_ms, row.before), (7, 5, 4, progress));
         assert_eq!((row.impression, row.since_ms), (Some(6), Some(3)));
-        assert_eq!(Row::read(&(7, row.write().unwrap())).unwrap(), row);
+        assert_eq!(Row::read(7, &row.write().unwrap()).unwrap(), row);
         let note = Row { entry: Entry::Note { name: "page".into(), props: "{}".into() }, ..row };
         let mut written = note.write().unwrap();
         written[0] = INLINE_VERSION;
-        assert_eq!(Row::read(&(7, written)).unwrap(), note);
+        assert_eq!(Row::read(7, &written).unwrap(), note);
     }
 
     #[test]

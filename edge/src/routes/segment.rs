@@ -1,8 +1,9 @@
 //! `POST /segment/v1/…`: Segment's tracking API.
 //!
-//! `identify` stores traits as attributes of the customer. `track` is recorded, and where the configuration says that the
-//! event is an outcome, it also teaches: it goes to what the customer was last shown of the offer that its property names.
-//! `page` and `screen` are recorded as page views, `group` and `alias` under their names.
+//! `identify` stores traits as attributes of the customer, and `group` what the configuration keeps of the group. `track`
+//! is recorded, and where the configuration says that the event is an outcome, it also teaches: it goes to what the customer
+//! was last shown of the offer that its property names. `page` and `screen` are recorded as page views, the others under
+//! their names.
 
 use std::io::Read as _;
 
@@ -14,6 +15,7 @@ use portico_protocol::limits::{NAME_BYTES, SEGMENT_BYTES, SEGMENT_MESSAGES};
 use portico_protocol::outcomes::Outcome;
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::segment::{SegmentBatch, SegmentCall, SegmentMessage, SegmentReceipt};
+use portico_protocol::site::SegmentConfig;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use worker::{Context, Env};
@@ -159,6 +161,7 @@ impl Checked {
             ("userId", &message.user_id),
             ("anonymousId", &message.anonymous_id),
             ("event", &message.event),
+            ("groupId", &message.group_id),
             ("name", &message.name),
         ];
         for (name, text) in names {
@@ -206,26 +209,42 @@ impl Checked {
     }
 }
 
-/// Stores the traits of an `identify` that are attributes of customers. What does not fit its attribute is told.
+/// What a call says of its customer's attributes: the traits of an `identify` and of a `group` that the site keeps, and
+/// the group itself.
+fn said_of_customer(config: &SegmentConfig, message: &SegmentMessage) -> Vec<(String, Value)> {
+    let traits = message.traits.iter();
+    match message.call {
+        Some(SegmentCall::Identify) => {
+            traits.map(|(name, value)| (config.traits.get(name).unwrap_or(name).clone(), value.clone())).collect()
+        }
+        Some(SegmentCall::Group) => {
+            let kept = traits.filter_map(|(name, value)| Some((config.group.traits.get(name)?.clone(), value.clone())));
+            let id = config.group.id.clone().zip(message.group_id.clone().map(Value::from));
+            id.into_iter().chain(kept).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Stores what a call says of its customer, as far as there are attributes for it. What does not fit its attribute is told.
 async fn store_traits(
     env: &Env,
     snapshot: &Snapshot,
     message: &SegmentMessage,
     now_ms: u64,
 ) -> Result<Option<String>, Failure> {
-    let (Some(SegmentCall::Identify), Some(customer)) = (message.call, &message.user_id) else { return Ok(None) };
+    let Some(customer) = &message.user_id else { return Ok(None) };
     let policy = &snapshot.settings.policy;
     let stored: Vec<&str> = policy.attributes_from(Source::Profile).collect();
     let mut attributes = Attributes::new();
     let mut wrong = Vec::new();
-    for (name, value) in &message.traits {
-        let name = snapshot.settings.config.segment.traits.get(name).unwrap_or(name);
+    for (name, value) in said_of_customer(&snapshot.settings.config.segment, message) {
         if !stored.contains(&name.as_str()) {
             continue;
         }
-        match policy.check_fact(Source::Profile, name, value) {
+        match policy.check_fact(Source::Profile, &name, &value) {
             Ok(()) => {
-                attributes.insert(name.clone(), value.clone());
+                attributes.insert(name, value);
             }
             Err(error) => wrong.push(format!("{name}: {error}")),
         }
