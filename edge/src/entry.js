@@ -29,6 +29,7 @@ export default {
   // No async function: whatever can be answered at once is no promise.
   fetch(request, env, context) {
     const { headers } = request;
+    // In the order in which `http::Request` reads them.
     const header = (name) => headers.get(name) ?? "";
     const length = header("Content-Length");
     const head = `${request.method}\n${request.url}\n${header("Origin")}\n${header("Authorization")}\n${length}\n${header("Sec-GPC")}\n${header("User-Agent")}`;

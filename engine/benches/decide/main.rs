@@ -7,6 +7,7 @@
 )]
 
 mod subject;
+mod world;
 
 use std::hint::black_box;
 

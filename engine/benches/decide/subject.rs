@@ -6,47 +6,13 @@ use portico_engine::{
     Arm, Ask, Decision, Facts, Learner, Model, Observation, Place, PlacementTrace, Policy, Predictor, Progress,
     Question, Seed, Source, Step, decide, explain,
 };
-use serde_json::{Value, json};
 
-/// Attributes with ten values each: a decision has so many active features.
-const ATTRIBUTES: usize = 40;
-const VALUES: usize = 10;
+use crate::world;
+
 const NOW_MS: u64 = 1_790_000_000_000;
 
-/// A site with so many offers in groups of 25, a rule on every other offer and on every group.
 fn site(offers: usize) -> Policy {
-    let attributes: Vec<Value> = (0..ATTRIBUTES)
-        .map(|at| match at % 2 {
-            0 => json!({ "name": format!("number{at}"), "type": "number", "source": "context",
-                         "bins": (1..VALUES).map(|edge| edge as f64).collect::<Vec<_>>() }),
-            _ => json!({ "name": format!("word{at}"), "type": "text", "source": "context" }),
-        })
-        .collect();
-    let groups: Vec<Value> = (0..offers.div_ceil(25))
-        .map(|at| json!({ "id": format!("group{at}"), "rule": { "attr": "number0", "op": "ge", "value": -1 } }))
-        .collect();
-    let offers: Vec<Value> = (0..offers)
-        .map(|at| {
-            let mut offer = json!({ "id": format!("offer{at}"), "group": format!("group{}", at / 25),
-                "values": { "revenue": { "click": 1.0, "applied": 20.0 }, "cost": { "click": -0.1 } } });
-            if at % 2 == 0 {
-                offer["rule"] = json!({ "any": [
-                    { "attr": "word1", "op": "in", "value": ["word3", "word5", "word7", "word9", "word1"] },
-                    { "all": [{ "attr": "number2", "op": "lt", "value": 9 }, { "not": { "attr": "word3", "op": "eq", "value": "word99" } }] },
-                ] });
-            }
-            offer
-        })
-        .collect();
-    let config = json!({
-        "attributes": attributes, "groups": groups, "offers": offers,
-        "stages": [{ "id": "click" }, { "id": "applied", "prior_rate": 0.1 }],
-        "kpis": [{ "id": "revenue", "weight": 1.0 }, { "id": "cost", "weight": 1.0 }],
-        "placements": [{ "id": "hero" }, { "id": "list", "count": 3 }, { "id": "side", "count": 2 }],
-        "arms": { "control": 0.0, "explore": 0.0, "period_days": 28 },
-        "contact": [{ "per": "offer", "most": 5, "within_days": 7 }],
-    });
-    let (policy, errors) = Policy::compile(&serde_json::from_value::<Config>(config).unwrap());
+    let (policy, errors) = Policy::compile(&serde_json::from_value::<Config>(world::decisions(offers)).unwrap());
     assert_eq!(errors, []);
     policy
 }
@@ -54,14 +20,7 @@ fn site(offers: usize) -> Policy {
 /// Visitor number `n`.
 fn visitor(n: usize) -> Facts {
     let mut facts = Facts::default();
-    for at in 0..ATTRIBUTES {
-        // A different value for each visitor, well mixed.
-        let value = (n.wrapping_mul(2_654_435_761).wrapping_add(at * 40_503) >> 7) % VALUES;
-        match at % 2 {
-            0 => facts.insert(Source::Context, format!("number{at}"), value),
-            _ => facts.insert(Source::Context, format!("word{at}"), format!("word{value}")),
-        }
-    }
+    facts.extend(Source::Context, world::facts(n).into_iter().collect());
     facts
 }
 

@@ -15,6 +15,8 @@ mod process;
 mod site;
 mod start;
 mod visitors;
+#[path = "../../../engine/benches/decide/world.rs"]
+mod world;
 
 use std::path::Path;
 use std::time::Duration;

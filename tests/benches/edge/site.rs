@@ -1,4 +1,4 @@
-//! The sites of the benchmark, and the visitors who come to them: as in `engine/benches/decide`, but by HTTP.
+//! The sites of the benchmark, and the visitors who come to them: those of the engine's benchmark, by HTTP.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -16,10 +16,8 @@ use tokio::task::JoinSet;
 
 use crate::load::{CONNECTIONS, Connection, Expect, Prepared, Until, closed_loop};
 use crate::process::Process;
+use crate::world;
 
-/// Attributes with ten values each: a decision has so many active features.
-const ATTRIBUTES: usize = 40;
-const VALUES: usize = 10;
 /// The origin whose pages ask.
 const PAGE_ORIGIN: &str = "https://www.example.com";
 /// Events in a batch.
@@ -185,7 +183,7 @@ impl Site {
 
     /// Asks for a probe.
     pub(crate) fn probe(&self, number: usize) -> Prepared {
-        let mut context = facts(0);
+        let mut context = world::facts(0);
         context.insert("probe".to_owned(), number.into());
         self.question(json!({ "channel": PROBE_CHANNEL, "placements": [{ "id": "hero" }], "context": context }))
     }
@@ -234,7 +232,7 @@ impl Site {
             ("site", json!(self.key)),
             ("locale", json!("en")),
             ("page", json!({ "url": format!("{PAGE_ORIGIN}/en/savings"), "title": "Savings" })),
-            ("context", facts(self.number() as usize).into()),
+            ("context", world::facts(self.number() as usize).into()),
             ("consent", json!({ "analytics": true, "personalization": true })),
         ];
         if let Some(body) = body.as_object_mut() {
@@ -260,68 +258,32 @@ pub(crate) fn shown(answer: &[u8]) -> Result<(Option<String>, Vec<OfferResponse>
     Ok((answer.visitor, offers))
 }
 
-/// Visitor number `n`.
-fn facts(n: usize) -> Map<String, Value> {
-    (0..ATTRIBUTES)
-        .map(|at| {
-            // A different value for each visitor, well mixed.
-            let value = (n.wrapping_mul(2_654_435_761).wrapping_add(at * 40_503) >> 7) % VALUES;
-            match at % 2 {
-                0 => (format!("number{at}"), value.into()),
-                _ => (format!("word{at}"), format!("word{value}").into()),
-            }
-        })
-        .collect()
-}
-
-/// Offers in groups of 25, a rule on every other offer and on every group, a contact rule, two stages, two goals.
+/// The world's site, with a long list, words and as many probes.
 fn configuration(offers: usize, probes: usize) -> Value {
-    let mut attributes: Vec<Value> = (0..ATTRIBUTES)
-        .map(|at| match at % 2 {
-            0 => json!({ "name": format!("number{at}"), "type": "number", "source": "context",
-                         "bins": (1..VALUES).map(|edge| edge as f64).collect::<Vec<_>>() }),
-            _ => json!({ "name": format!("word{at}"), "type": "text", "source": "context" }),
-        })
-        .collect();
-    let groups: Vec<Value> = (0..offers.div_ceil(25))
-        .map(|at| json!({ "id": format!("group{at}"), "rule": { "attr": "number0", "op": "ge", "value": -1 } }))
-        .collect();
-    let mut all: Vec<Value> = (0..offers)
-        .map(|at| {
-            let mut offer = json!({ "id": format!("offer{at}"), "group": format!("group{}", at / 25),
-                "values": { "revenue": { "click": 1.0, "applied": 20.0 }, "cost": { "click": -0.1 } } });
-            if at % 2 == 0 {
-                offer["rule"] = json!({ "any": [
-                    { "attr": "word1", "op": "in", "value": ["word3", "word5", "word7", "word9", "word1"] },
-                    { "all": [{ "attr": "number2", "op": "lt", "value": 9 },
-                              { "not": { "attr": "word3", "op": "eq", "value": "word99" } }] },
-                ] });
-            }
-            offer
-        })
-        .collect();
-    let mut channels = vec!["web"];
+    let mut decisions = world::decisions(offers);
+    let more = |decisions: &mut Value, field: &str, values: Vec<Value>| {
+        if let Some(list) = decisions[field].as_array_mut() {
+            list.extend(values);
+        }
+    };
+    more(&mut decisions, "placements", vec![json!({ "id": "catalogue", "count": BATCH })]);
+    decisions["channels"] = json!(["web"]);
     if probes > 0 {
-        channels.push(PROBE_CHANNEL);
-        attributes.push(json!({ "name": "probe", "type": "number", "source": "context", "learn": false }));
-        all.extend((0..probes).map(|number| {
+        decisions["channels"] = json!(["web", PROBE_CHANNEL]);
+        let probe = json!({ "name": "probe", "type": "number", "source": "context", "learn": false });
+        more(&mut decisions, "attributes", vec![probe]);
+        let probe = |number| {
             json!({ "id": probe_offer(number), "group": "group0", "channels": [PROBE_CHANNEL], "mandatory": true,
                 "rule": { "attr": "probe", "op": "eq", "value": number }, "cap": { "of": "click", "most": 1 } })
-        }));
+        };
+        more(&mut decisions, "offers", (0..probes).map(probe).collect());
     }
+    let all = decisions["offers"].as_array().into_iter().flatten();
     let content: Map<String, Value> =
-        all.iter().filter_map(|offer| offer["id"].as_str()).map(|id| (id.to_owned(), words(id))).collect();
+        all.filter_map(|offer| offer["id"].as_str()).map(|id| (id.to_owned(), words(id))).collect();
     json!({
         "name": "Benchmark", "locales": ["en"], "origins": [PAGE_ORIGIN],
-        "decisions": {
-            "attributes": attributes, "groups": groups, "offers": all, "channels": channels,
-            "stages": [{ "id": "click" }, { "id": "applied", "prior_rate": 0.1 }],
-            "kpis": [{ "id": "revenue", "weight": 1.0 }, { "id": "cost", "weight": 1.0 }],
-            "placements": [{ "id": "hero" }, { "id": "list", "count": 3 }, { "id": "side", "count": 2 },
-                           { "id": "catalogue", "count": BATCH }],
-            "arms": { "control": 0.0, "explore": 0.0, "period_days": 28 },
-            "contact": [{ "per": "offer", "most": 5, "within_days": 7 }],
-        },
+        "decisions": decisions,
         "layouts": { "hero": "hero", "side": "inline" },
         "content": content,
     })

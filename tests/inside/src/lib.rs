@@ -5,6 +5,8 @@ mod case;
 #[path = "../../../engine/benches/decide/subject.rs"]
 #[allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, reason = "shared with the native benchmark")]
 mod subject;
+#[path = "../../../engine/benches/decide/world.rs"]
+mod world;
 
 use std::hint::black_box;
 

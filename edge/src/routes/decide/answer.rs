@@ -30,10 +30,19 @@ pub(super) struct Shown<'a> {
 
 /// Where offers are painted.
 pub(super) struct Paper<'a> {
-    pub(super) config: &'a SiteConfig,
-    pub(super) prints: &'a Prints,
+    config: &'a SiteConfig,
+    prints: &'a Prints,
     /// Links lead to it.
-    pub(super) own_origin: &'a str,
+    origin: &'a str,
+}
+
+impl<'a> Paper<'a> {
+    /// Links lead to the edge's own origin, as the caller named it. One with other signs than hosts have is no host of ours
+    /// and must not reach the HTML: links then lead to wherever the HTML came from.
+    pub(super) fn new(config: &'a SiteConfig, prints: &'a Prints, own_origin: &'a str) -> Self {
+        let is_plain = own_origin.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/.-_[]".contains(&byte));
+        Self { config, prints, origin: if is_plain { own_origin } else { "" } }
+    }
 }
 
 /// An answer as it grows.
@@ -99,7 +108,7 @@ impl Answer {
         id: &str,
         layout: Layout,
         offers: &[Shown<'_>],
-        Paper { config, prints, own_origin }: &Paper<'_>,
+        Paper { config, prints, origin }: &Paper<'_>,
     ) -> Result<&mut Self, Failure> {
         let Some(last) = offers.last() else { return Ok(self) };
         let locale = &last.print.locale;
@@ -107,7 +116,7 @@ impl Answer {
         self.raw(&frame.before);
         for shown in offers {
             let card = prints.card(config, shown.offer, &shown.print.locale, layout, locale)?;
-            self.raw(&card.before).raw(own_origin).raw("/v1/go/").raw(&shown.token).raw(&card.after);
+            self.raw(&card.before).raw(origin).raw("/v1/go/").raw(&shown.token).raw(&card.after);
         }
         Ok(self.raw(&frame.after))
     }
@@ -155,7 +164,7 @@ mod tests {
     #[test]
     fn what_is_put_together_is_what_the_wire_type_would_be() {
         let (config, prints) = (config(), Prints::default());
-        let paper = Paper { config: &config, prints: &prints, own_origin: ORIGIN };
+        let paper = Paper::new(&config, &prints, ORIGIN);
         // Twice, for the second time everything has been printed before.
         for (html, locale) in [(true, "en"), (true, "zh-Hans"), (false, "zh-Hans"), (true, "zh-Hans")] {
             let mut answer = Answer::begin(html.then_some("token \""), "d-1", 12, 345).unwrap();
@@ -220,6 +229,19 @@ mod tests {
             }
             let text = String::from_utf8(answer.end(html, None).unwrap()).unwrap();
             assert_eq!(text, serde_json::to_string(&expect).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_does_not_reach_the_html() {
+        let (config, prints) = (config(), Prints::default());
+        for (origin, expect) in [
+            ("http://127.0.0.1:8787", "http://127.0.0.1:8787"),
+            ("https://[::1]:8787", "https://[::1]:8787"),
+            ("http://a\"onfocus=\"b", ""),
+            ("http://a&b", ""),
+        ] {
+            assert_eq!(Paper::new(&config, &prints, origin).origin, expect);
         }
     }
 }

@@ -98,7 +98,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
         (choose(&settings.policy, &snapshot.predictor, &question), None)
     };
     let shard = shard_of(&snapshot, &prepared.sticky);
-    let paper = Paper { config: &settings.config, prints: &settings.prints, own_origin: &own_origin };
+    let paper = Paper::new(&settings.config, &settings.prints, &own_origin);
     let paper = asked.html.then_some(&paper);
     let visitor_token = visitor.token(&snapshot)?;
     let decision = prepared.decision.to_string();
