@@ -24,10 +24,12 @@ async fn world() -> Result<World> {
     let attributes = config["decisions"]["attributes"].as_array_mut().context("no attributes")?;
     attributes.extend(stored.as_array().cloned().unwrap_or_default());
     for offer in config["decisions"]["offers"].as_array_mut().context("no offers")? {
-        let rule = json!({ "any": [
-            { "attr": "loyalty", "op": "eq", "value": "gold" },
+        let gold = json!({ "attr": "loyalty", "op": "eq", "value": "gold" });
+        let near = json!({ "all": [
+            { "known": "household" },
             { "attr": "household", "op": "eq", "value": "household-8" },
         ] });
+        let rule = json!({ "any": [gold, near] });
         offer["rule"] = if offer["id"] == "savings-plus" { rule } else { json!({ "not": rule }) };
     }
     config["segment"] = json!({
@@ -207,7 +209,7 @@ async fn the_group_of_a_customer_decides_as_far_as_it_is_kept() -> Result<()> {
     assert!(group("bert", "household-7", json!({ "plan": "gold" })).await?, "a trait that is");
     assert!(group("carl", "household-8", json!({})).await?, "the group itself");
 
-    let mut draft = world.server(Method::GET, "/v1/site/draft", None).await?.at("/config").clone();
+    let mut draft = world.server(Method::GET, "/v1/site/draft", None).await?.at("/draft").clone();
     draft["segment"]["group"]["id"] = json!("device");
     let draft = world.server(Method::PUT, "/v1/site/draft", Some(&draft)).await?;
     assert!(
