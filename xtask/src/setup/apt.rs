@@ -18,18 +18,41 @@ pub(crate) fn installed(package: &str) -> Option<String> {
     status.strip_prefix("installed ").map(str::to_owned)
 }
 
-/// Whether the package lists offer a package.
-pub(crate) fn offered(package: &str) -> bool {
-    let policy = output(command("apt-cache").args(["policy", package])).unwrap_or_default();
-    policy.lines().any(|line| line.trim().strip_prefix("Candidate:").is_some_and(|version| version.trim() != "(none)"))
+/// The version of a package that the package lists offer.
+pub(crate) fn offered(package: &str) -> Option<String> {
+    let policy = output(command("apt-cache").args(["policy", package])).ok()?;
+    let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate:"))?.trim();
+    (version != "(none)").then(|| version.to_owned())
+}
+
+/// Whether a version is another one or a later one, by Debian's order.
+pub(crate) fn is_at_least(version: &str, other: &str) -> bool {
+    output(command("dpkg").args(["--compare-versions", version, "ge", other])).is_ok()
+}
+
+/// Reads the package lists anew, where this user may. Lists that came with a machine's image can be months old, and offer
+/// what is outdated or no longer there. Without a network the old ones have to do.
+pub(crate) fn update(step: &Step) -> Result<()> {
+    let Some(root) = root_prefix() else { return Ok(()) };
+    step.slow("apt-get update");
+    if let Err(error) = step.run(apt_get(root).arg("update"), "Check the network and /etc/apt/sources.list.") {
+        step.slow(&format!("going on with the package lists that are here: {error:#}"));
+    }
+    Ok(())
 }
 
 /// Installs the packages of the list that are missing. Returns those.
 pub(crate) fn install<'a>(step: &Step, packages: &[&'a str]) -> Result<Vec<&'a str>> {
     let missing: Vec<&str> = packages.iter().copied().filter(|package| installed(package).is_none()).collect();
-    if missing.is_empty() {
-        return Ok(missing);
+    if !missing.is_empty() {
+        update(step)?;
+        install_offered(step, &missing)?;
     }
+    Ok(missing)
+}
+
+/// Installs packages in the versions that the package lists offer, also where older ones are installed.
+pub(crate) fn install_offered(step: &Step, missing: &[&str]) -> Result<()> {
     let by_hand = format!("Type `sudo apt-get install {}`, then run this again.", missing.join(" "));
     let Some(root) = root_prefix() else {
         bail!(
@@ -37,23 +60,13 @@ pub(crate) fn install<'a>(step: &Step, packages: &[&'a str]) -> Result<Vec<&'a s
             missing.join(", ")
         );
     };
-    if missing.iter().any(|package| !offered(package)) {
-        step.slow("apt-get update");
-        step.run(apt_get(root).arg("update"), "Check the network and /etc/apt/sources.list.")?;
-    }
     step.slow(&format!("apt-get install {}", missing.join(" ")));
-    step.run(apt_get(root).args(["install", "--yes", "--no-install-recommends"]).args(&missing), &by_hand)?;
-    Ok(missing)
+    step.run(apt_get(root).args(["install", "--yes", "--no-install-recommends"]).args(missing), &by_hand)
 }
 
 /// Downloads a package into a folder without installing it, and returns its path.
 pub(crate) fn download(step: &Step, package: &str, folder: &Path) -> Result<PathBuf> {
-    if !offered(package)
-        && let Some(root) = root_prefix()
-    {
-        step.slow("apt-get update");
-        step.run(apt_get(root).arg("update"), "Check the network and /etc/apt/sources.list.")?;
-    }
+    update(step)?;
     step.run(
         command("apt-get").args(["--quiet", "download", package]).current_dir(folder),
         "Is the package in /etc/apt/sources.list? `apt-get update` may be needed.",

@@ -21,6 +21,8 @@ use crate::versions::WASM_TARGET;
 const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld"];
 /// The package whose version names the sysroot.
 const COMPILER_PACKAGE: &str = "rustc-web";
+/// The oldest compiler that the project is written for.
+const RUST_VERSION: &str = env!("CARGO_PKG_RUST_VERSION");
 const CLIPPY_PACKAGE: &str = "rust-web-clippy";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
@@ -113,7 +115,7 @@ pub(crate) fn install(places: &Places) -> Result<WasmToolchain> {
         if active_has_target() {
             return Ok((WasmToolchain::active()?, Done::Cached));
         }
-        if apt::available() && (apt::installed(COMPILER_PACKAGE).is_some() || apt::offered(COMPILER_PACKAGE)) {
+        if apt::available() && install_debian(step)? {
             return debian(places, step);
         }
         step.slow("rustup target add");
@@ -130,7 +132,7 @@ pub(crate) fn install(places: &Places) -> Result<WasmToolchain> {
 pub(crate) fn install_clippy(places: &Places, toolchain: &WasmToolchain) -> Result<WasmClippy> {
     step(places, "clippy for WebAssembly", |step| match &toolchain.origin {
         Origin::Active => Ok((WasmClippy::Present, Done::Cached)),
-        Origin::Sysroot(_) if apt::installed(CLIPPY_PACKAGE).is_none() && !apt::offered(CLIPPY_PACKAGE) => {
+        Origin::Sysroot(_) if apt::installed(CLIPPY_PACKAGE).is_none() && apt::offered(CLIPPY_PACKAGE).is_none() => {
             let reason = format!("the package {CLIPPY_PACKAGE} is not offered");
             Ok((WasmClippy::Absent(reason.clone()), Done::Now(reason)))
         }
@@ -140,6 +142,20 @@ pub(crate) fn install_clippy(places: &Places, toolchain: &WasmToolchain) -> Resu
             Ok((WasmClippy::Present, done))
         }
     })
+}
+
+/// Sees to it that Debian's compiler is there, and is young enough for the project. False where Debian has none.
+fn install_debian(step: &Step) -> Result<bool> {
+    let compiles_us = |version: &str| apt::is_at_least(version, RUST_VERSION);
+    if !apt::installed(COMPILER_PACKAGE).as_deref().is_some_and(compiles_us) {
+        apt::update(step)?;
+        if !apt::offered(COMPILER_PACKAGE).as_deref().is_some_and(compiles_us) {
+            return Ok(false);
+        }
+        apt::install_offered(step, &PACKAGES)?;
+    }
+    apt::install(step, &PACKAGES)?;
+    Ok(true)
 }
 
 /// Whether the active toolchain has a compiled standard library for the target.
@@ -161,7 +177,6 @@ fn holds_std(folder: &Path) -> bool {
 
 /// A toolchain from Debian's compiler and a standard library built from its source.
 fn debian(places: &Places, step: &Step) -> Result<(WasmToolchain, Done)> {
-    apt::install(step, &PACKAGES)?;
     let version = apt::installed(COMPILER_PACKAGE).context("apt has installed the compiler, dpkg does not know it")?;
     let folder = places.tool("wasm-sysroot", &version);
     let toolchain = WasmToolchain::sysroot(folder.clone(), &version);
