@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use js_sys::{Array, Object, Reflect, Uint8Array};
-use portico_protocol::identity::{IdentityError, Unverified};
+use portico_protocol::identity::{IdentityError, IdentityKey, Unverified};
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -46,22 +46,31 @@ pub(crate) fn same_secret(left: &str, right: &str) -> bool {
     Sha256::digest(left.as_bytes()) == Sha256::digest(right.as_bytes())
 }
 
-/// Verifies the signature of an identity token with the platform's WebCrypto, which is native code.
+/// Verifies the signature of an identity token by a public key, with the platform's WebCrypto, which is native code.
 pub(crate) async fn verify(token: &Unverified<'_>) -> Result<(), IdentityError> {
     let failed = |_: JsValue| IdentityError::UnknownKey;
-    if token.key.alg != "EdDSA" {
-        return Err(IdentityError::UnknownKey);
-    }
+    let (jwk, algorithm) = match token.key {
+        IdentityKey::EdDsa { x, .. } => {
+            (object(&[("kty", "OKP"), ("crv", "Ed25519"), ("x", x)]), object(&[("name", "Ed25519")]))
+        }
+        IdentityKey::Es256 { x, y, .. } => (
+            object(&[("kty", "EC"), ("crv", "P-256"), ("x", x), ("y", y)]),
+            // One for both: the curve to import, the hash to verify.
+            object(&[("name", "ECDSA"), ("namedCurve", "P-256"), ("hash", "SHA-256")]),
+        ),
+        IdentityKey::Rs256 { n, e, .. } => (
+            object(&[("kty", "RSA"), ("n", n), ("e", e)]),
+            object(&[("name", "RSASSA-PKCS1-v1_5"), ("hash", "SHA-256")]),
+        ),
+        IdentityKey::Hs256 { .. } => return Err(IdentityError::UnknownKey),
+    };
+    let (jwk, algorithm) = (jwk.map_err(failed)?, algorithm.map_err(failed)?);
     let subtle: SubtleCrypto = Reflect::get(&js_sys::global(), &"crypto".into())
         .and_then(|crypto| Reflect::get(&crypto, &"subtle".into()))
         .map_err(failed)?
         .unchecked_into();
-    let raw = BASE64URL_NOPAD.decode(token.key.x.as_bytes()).map_err(|_| IdentityError::UnknownKey)?;
-    let algorithm = Object::new();
-    Reflect::set(&algorithm, &"name".into(), &"Ed25519".into()).map_err(failed)?;
-    let raw = Uint8Array::from(raw.as_slice());
     let usages = Array::of1(&"verify".into());
-    let key = subtle.import_key_with_object("raw", &raw, &algorithm, false, &usages).map_err(failed)?;
+    let key = subtle.import_key_with_object("jwk", &jwk, &algorithm, false, &usages).map_err(failed)?;
     let key: CryptoKey = JsFuture::from(key).await.map_err(failed)?.unchecked_into();
     let signature = Uint8Array::from(token.signature.as_slice());
     let message = Uint8Array::from(token.message.as_bytes());
@@ -70,6 +79,14 @@ pub(crate) async fn verify(token: &Unverified<'_>) -> Result<(), IdentityError> 
         .map_err(failed)?;
     let verified = JsFuture::from(verified).await.map_err(|_| IdentityError::Signature)?;
     if verified.is_truthy() { Ok(()) } else { Err(IdentityError::Signature) }
+}
+
+fn object(members: &[(&str, &str)]) -> Result<Object, JsValue> {
+    let object = Object::new();
+    for (name, value) in members {
+        Reflect::set(&object, &(*name).into(), &(*value).into())?;
+    }
+    Ok(object)
 }
 
 /// Names a content: the same bytes have the same name.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::worker_sys::web_sys::{self, ReadableStream};
-use worker::{Method, ResponseBuilder, Url};
+use worker::{AbortController, AbortSignal, Method, ResponseBuilder, Url};
 
 use crate::error::Failure;
 
@@ -212,6 +212,22 @@ pub(crate) fn now_ms() -> u64 {
 /// Bytes read and thrown away after a body's limit, so that its sender is still there to hear the refusal: a connection
 /// closed while somebody writes into it is reset, and the answer with it.
 const DRAINED_BYTES: usize = 1024 * 1024;
+
+/// Ends a request to another server when it is dropped, because nobody waits for it any more.
+#[derive(Default)]
+pub(crate) struct Abort(AbortController);
+
+impl Abort {
+    pub(crate) fn signal(&self) -> AbortSignal {
+        self.0.signal()
+    }
+}
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.0).abort();
+    }
+}
 
 /// The answer to a preflight. Ours are never needed (bodies are `text/plain`), but a site may send JSON.
 pub(crate) fn preflight() -> Response {

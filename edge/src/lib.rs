@@ -10,6 +10,7 @@ mod crypto;
 mod error;
 mod facts;
 mod http;
+mod identity;
 mod log;
 mod memory;
 mod now_or_later;
@@ -67,6 +68,13 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Get, ["v1", "events"]) => routes::export::events(&request, env, context).await,
         (Method::Get, ["metrics"]) => routes::metrics::metrics(&request, env, context).await,
         (Method::Post, ["v1", "events"]) => routes::events::events(request, env, context).await,
+        (Method::Get, ["v1", "identity"]) => identity::secrets(&request, env, context).await,
+        (Method::Get, ["v1", "customers", id]) => routes::customers::get(&request, env, id).await,
+        (Method::Post, ["v1", "customers", id, "merge"]) => routes::customers::merge(request, env, context, id).await,
+        (Method::Post, ["v1", "customers", id, "merge", "undo"]) => {
+            routes::customers::undo_merge(request, env, id).await
+        }
+        (Method::Post, ["v1", "customers", id, "sign-out"]) => routes::customers::sign_out(&request, env, id).await,
         (Method::Put, ["v1", "customers", id]) => routes::customers::put(request, env, context, id).await,
         (Method::Post, ["v1", "customers:batch"]) => routes::customers::import(request, env, context).await,
         (Method::Post, ["segment", "v1", call]) => routes::segment::segment(request, env, context, call).await,
@@ -91,9 +99,11 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (_, ["healthz" | "metrics" | "openapi.json" | "portico.js" | "console"] | ["assets", _])
         | (
             _,
-            ["v1", "customers:batch" | "decide" | "decisions" | "events" | "outcomes"]
+            ["v1", "customers:batch" | "decide" | "decisions" | "events" | "identity" | "outcomes"]
             | ["v1", "go", _]
             | ["v1", "customers", _]
+            | ["v1", "customers", _, "merge" | "sign-out"]
+            | ["v1", "customers", _, "merge", "undo"]
             | ["v1", "sites", _],
         )
         | (_, ["segment", "v1", _])

@@ -1,14 +1,15 @@
 //! What is remembered of visitors by what they do: offers put away and seen, and how often the events happened that rules
 //! count.
 //!
-//! An anonymous visitor's memory travels in their token, which is renewed; a customer's lies with their object. An
-//! impression or event counts when it was new; a dismissal always, for the answer that renewed the token may have been
-//! lost.
+//! An anonymous visitor's memory travels in their token, which is renewed; a customer's lies with their object. Either may
+//! not have heard of what is on record: whoever recorded it was ended before it was handed on, or the answer that renewed
+//! the token was lost. So what is sent again is handed on again, and heard once.
 
 use std::collections::BTreeMap;
 
-use portico_engine::{Seen, Step};
+use portico_engine::{Seen, Step, keyed_hash};
 use portico_protocol::events::EventsRequest;
+use portico_protocol::id::VisitorId;
 use portico_protocol::limits::NAME_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::seal::{Purpose, VisitorRecord};
@@ -16,11 +17,13 @@ use portico_protocol::triggers::Trigger;
 use worker::Env;
 
 use crate::access::Caller;
+use crate::crypto::random;
 use crate::error::Failure;
+use crate::identity::verified;
 use crate::objects::call;
 use crate::objects::ledger::{Entry, NewRow, Taken};
-use crate::objects::visitor::{self, Answered, Did, Plan, Who};
-use crate::routes::decide::{seal_visitor, verified};
+use crate::objects::visitor::{self, Answered, Did, Forget, History, Plan, Report, Who};
+use crate::routes::decide::seal_visitor;
 use crate::snapshot::Snapshot;
 use crate::triggers::{self, Happened};
 
@@ -31,9 +34,17 @@ pub(crate) const TRACKED: &str = "track ";
 pub(crate) struct Sender {
     pub(crate) visitor: Option<VisitorRecord>,
     pub(crate) customer: Option<String>,
+    /// When the identity token was issued that names the customer, in seconds since 1970; none where a server names them.
+    pub(crate) issued_s: Option<u64>,
 }
 
 impl Sender {
+    /// Whose it is that is not about a showing.
+    pub(crate) fn whose(&self) -> Option<Whose> {
+        let token = self.visitor.is_some().then_some(Whose::Token);
+        self.customer.clone().map(Whose::Customer).or(token)
+    }
+
     /// # Errors
     /// When a customer is named by a caller who may not. A token that does not hold is nobody's: what happened is recorded
     /// all the same.
@@ -60,12 +71,15 @@ impl Sender {
             .filter(|_| allows(true))
             .and_then(|token| snapshot.settings.keyring.open(Purpose::Visitor, &snapshot.site, token, now_ms).ok());
         let may_know = allows(snapshot.settings.config.consent_default.personalization);
-        let customer = match (customer, identity) {
-            _ if !may_know => None,
-            (None, Some(token)) => verified(snapshot, token, now_ms).await.ok().map(|customer| customer.id),
-            (customer, _) => customer.clone(),
+        let (customer, issued_s) = match (customer, identity) {
+            _ if !may_know => (None, None),
+            (None, Some(token)) => match verified(snapshot, token, now_ms).await {
+                Ok(customer) => (Some(customer.id), Some(customer.issued_s)),
+                Err(_) => (None, None),
+            },
+            (customer, _) => (customer.clone(), None),
         };
-        Ok(Self { visitor, customer })
+        Ok(Self { visitor, customer, issued_s })
     }
 }
 
@@ -75,7 +89,8 @@ pub(crate) fn plan(snapshot: &Snapshot, who: Who) -> Plan {
 }
 
 /// Remembers what an anonymous visitor did. What their token says is enough for offers; where a webhook may have to be
-/// told, an object of theirs hears of it too, because a token fires nothing while its visitor is away.
+/// told, an object of theirs hears of it too, because a token fires nothing while its visitor is away. A token has heard of
+/// what was recorded before the latest that it counts.
 pub(crate) async fn anonymous(
     env: &Env,
     snapshot: &Snapshot,
@@ -84,24 +99,84 @@ pub(crate) async fn anonymous(
     now_ms: u64,
 ) -> Result<(), Failure> {
     let told = snapshot.triggers().iter().filter(|trigger| !trigger.webhooks.is_empty());
-    let concerns =
-        |trigger: &&Trigger| did.happened.iter().any(|what| triggers::concerns(&visitor.memory, trigger, &what.event));
+    let concerns = |trigger: &&Trigger| {
+        did.happened.iter().any(|(_, what)| triggers::concerns(&visitor.memory, trigger, &what.event))
+    };
     if told.clone().any(|trigger| concerns(&trigger)) {
         let plan = Plan { triggers: told.cloned().collect(), ..plan(snapshot, Who::Visitor(visitor.id.to_string())) };
         let did = Did { happened: did.happened.clone(), ..Did::default() };
-        call(env, &visitor::name_of_anonymous(&snapshot.site, visitor.id), &Answered { did, plan, now_ms }).await?;
+        call(
+            env,
+            &visitor::name_of_anonymous(&snapshot.site, visitor.id),
+            &Answered { issued_s: None, did, plan, now_ms },
+        )
+        .await?;
     }
     triggers::due(&mut visitor.memory, snapshot.triggers(), now_ms);
-    did.remember(&mut visitor.memory, snapshot.triggers(), now_ms);
+    let (before_ms, heard_ms) = (visitor.heard_ms, &mut visitor.heard_ms);
+    let is_news = |report: Report| {
+        *heard_ms = report.recorded_ms.max(*heard_ms);
+        report.is_new || report.recorded_ms > before_ms
+    };
+    did.news(is_news).remember(&mut visitor.memory, snapshot.triggers(), now_ms);
     Ok(())
+}
+
+/// Takes what an anonymous visitor's token remembers over to a customer, once: the token says who took it, and whoever else
+/// comes with it afterwards, on the same device, begins with a new one. What the customer's object is to be told, and the
+/// token to go on with where it is another.
+pub(crate) fn take_over(
+    snapshot: &Snapshot,
+    mut visitor: VisitorRecord,
+    customer: &str,
+    now_ms: u64,
+) -> Result<(Option<History>, Option<VisitorRecord>), Failure> {
+    // Never 0, which is nobody's.
+    let mark = keyed_hash(&snapshot.settings.hash_key, &[b"taken by", customer.as_bytes()]) | 1;
+    if visitor.taken_by != 0 && visitor.taken_by != mark {
+        let fresh = VisitorRecord { taken_by: mark, ..anybody(now_ms)? };
+        return Ok((None, Some(fresh)));
+    }
+    let history = History {
+        source: visitor::source_of_visitor(visitor.id),
+        until_ms: visitor.seen_ms.max(visitor.heard_ms),
+        memory: visitor.memory.clone(),
+    };
+    let is_first = std::mem::replace(&mut visitor.taken_by, mark) == 0;
+    Ok((Some(history), is_first.then_some(visitor)))
+}
+
+/// An object of an anonymous visitor whose history was taken over tells nobody any more: the customer's does.
+pub(crate) async fn stop_waiting(env: &Env, snapshot: &Snapshot, visitor: VisitorId) -> Result<(), Failure> {
+    if snapshot.triggers().iter().all(|trigger| trigger.webhooks.is_empty()) {
+        return Ok(());
+    }
+    call(env, &visitor::name_of_anonymous(&snapshot.site, visitor), &Forget {}).await
+}
+
+/// A visitor of whom nothing is known.
+pub(crate) fn anybody(now_ms: u64) -> Result<VisitorRecord, Failure> {
+    let memory = portico_protocol::seal::Memory::default();
+    Ok(VisitorRecord { id: VisitorId::new(random()?), seen_ms: now_ms, memory, heard_ms: 0, taken_by: 0 })
 }
 
 /// What is worth remembering of a batch of rows, row by row.
 pub(crate) struct Memories(Vec<Option<Memory>>);
 
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Whose {
+    Customer(String),
+    /// Whom a site's server tells of by Segment's `anonymousId`.
+    Segment(String),
+    /// The batch's anonymous visitor, whose token came with it.
+    Token,
+}
+
 struct Memory {
-    /// The customer, or else the batch's anonymous visitor.
-    customer: Option<String>,
+    whose: Whose,
+    /// See [`Report::mark`].
+    mark: u64,
     what: What,
 }
 
@@ -112,21 +187,23 @@ enum What {
 }
 
 impl Memories {
-    /// Impressions only where the site has rules that count them, and so events. `customer_of` says whose a row without a
-    /// showing is.
+    /// Impressions only where the site has rules that count them, and so events. `whose` says whose a row without a showing
+    /// is, unless it is nobody's.
     pub(crate) fn of(
         snapshot: &Snapshot,
         rows: &[NewRow],
         visitor: Option<&VisitorRecord>,
-        customer_of: impl Fn(usize) -> Option<String>,
+        whose: impl Fn(usize) -> Option<Whose>,
         now_ms: u64,
     ) -> Self {
         let counts_contacts = !snapshot.settings.config.decisions.contact.is_empty();
         let of_row = |(at, row): (usize, &NewRow)| {
-            let (customer, what) = match &row.entry {
+            let mark = |parts: &[&[u8]]| keyed_hash(&snapshot.settings.hash_key, parts);
+            let (whose, mark, what) = match &row.entry {
                 Entry::Note { name, .. } => {
                     let event = name.strip_prefix(TRACKED).unwrap_or(name);
-                    (customer_of(at), What::Happened(snapshot.happened(event.to_owned())?))
+                    let what = What::Happened(snapshot.happened(event.to_owned())?);
+                    (whose(at)?, mark(&[b"note", row.id.as_bytes()]), what)
                 }
                 Entry::Answer { record, step, .. } => {
                     let theirs = visitor.is_some_and(|visitor| record.visitor == Some(visitor.id));
@@ -144,53 +221,58 @@ impl Memories {
                         }
                         Step::Impression | Step::Withdrawal(_) => return None,
                     };
-                    (record.customer.clone(), what)
+                    let (decision, step) = (record.decision.to_string(), format!("{step:?}"));
+                    let mark = mark(&[b"answer", decision.as_bytes(), record.offer.as_bytes(), step.as_bytes()]);
+                    (record.customer.clone().map_or(Whose::Token, Whose::Customer), mark, what)
                 }
             };
-            (customer.is_some() || visitor.is_some()).then_some(Memory { customer, what })
+            Some(Memory { whose, mark, what })
         };
         Self(rows.iter().enumerate().map(of_row).collect())
     }
 
-    /// Keeps what was taken as new; the visitor's renewed token, if it has changed.
+    /// Keeps what is on record now; the visitor's renewed token, if it has changed.
     pub(crate) async fn keep(
         self,
         env: &Env,
         snapshot: &Snapshot,
-        visitor: Option<VisitorRecord>,
+        (visitor, issued_s): (Option<VisitorRecord>, Option<u64>),
         stored: &[Taken],
         now_ms: u64,
     ) -> Result<Option<String>, Failure> {
-        let mut by_customer: BTreeMap<Option<String>, Did> = BTreeMap::new();
+        let mut by_person: BTreeMap<Whose, Did> = BTreeMap::new();
         for (memory, taken) in self.0.into_iter().zip(stored) {
-            let Some(Memory { customer, what }) = memory else { continue };
-            let is_new = *taken == Taken::New;
+            let Some(Memory { whose, mark, what }) = memory else { continue };
+            let (recorded_ms, is_new) = match taken {
+                Taken::New(at_ms) => (*at_ms, true),
+                Taken::Known(at_ms) => (*at_ms, false),
+                Taken::Refused(_) => continue,
+            };
+            let report = Report { mark, recorded_ms, is_new };
+            let did = by_person.entry(whose).or_default();
             match what {
                 What::Dismissed(offer) => {
-                    let did = by_customer.entry(customer).or_default();
                     did.dismissed.push(offer);
-                    did.happened.extend(snapshot.happened("dismiss".to_owned()).filter(|_| is_new));
+                    did.happened.extend(snapshot.happened("dismiss".to_owned()).map(|what| (Some(report), what)));
                 }
-                What::Seen(seen) if is_new => by_customer.entry(customer).or_default().seen.push(seen),
-                What::Happened(what) if is_new => by_customer.entry(customer).or_default().happened.push(what),
-                What::Seen(_) | What::Happened(_) => {}
+                What::Seen(seen) => did.seen.push((report, seen)),
+                What::Happened(what) => did.happened.push((Some(report), what)),
             }
         }
         let (mut renewed, mut anonymous) = (None, visitor);
-        for (customer, did) in by_customer {
-            match customer {
-                Some(customer) => {
-                    let name = visitor::name(&snapshot.site, &customer);
-                    let plan = plan(snapshot, Who::Customer(customer));
-                    call(env, &name, &Answered { did, plan, now_ms }).await?;
-                }
-                None => {
+        for (whose, did) in by_person {
+            let (name, plan) = match whose {
+                Whose::Customer(id) => (visitor::name(&snapshot.site, &id), plan(snapshot, Who::Customer(id))),
+                Whose::Segment(id) => (visitor::name_of_segment(&snapshot.site, &id), plan(snapshot, Who::Visitor(id))),
+                Whose::Token => {
                     if let Some(mut visitor) = anonymous.take() {
                         self::anonymous(env, snapshot, &mut visitor, did, now_ms).await?;
                         renewed = Some(seal_visitor(snapshot, &visitor)?);
                     }
+                    continue;
                 }
-            }
+            };
+            call(env, &name, &Answered { issued_s, did, plan, now_ms }).await?;
         }
         Ok(renewed)
     }

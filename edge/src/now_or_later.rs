@@ -4,10 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use futures_lite::future::or;
 use futures_util::task::AtomicWaker;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
+use worker::Delay;
 
 /// What a future comes to, if it does so at once; else a promise of it. A promise costs several crossings and turns of
 /// the event loop.
@@ -17,6 +20,15 @@ pub(crate) fn run(work: impl Future<Output = Result<JsValue, JsValue>> + 'static
         Poll::Ready(done) => done,
         Poll::Pending => Ok(future_to_promise(later).into()),
     }
+}
+
+/// What a future comes to within a time; nothing where it takes longer.
+pub(crate) async fn within<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        Delay::from(patience).await;
+        None
+    };
+    or(async { Some(work.await) }, late).await
 }
 
 /// A future that was polled before somebody waits for it. Whoever it waits for keeps the waker of its first poll, as

@@ -79,9 +79,9 @@ pub(crate) async fn record(
         .into_iter()
         .map(|taken| taken.ok_or(Failure::Internal("a row without an answer")))
         .collect::<Result<_, _>>()?;
-    let of = |wanted: &Taken| taken.iter().filter(|taken| *taken == wanted).count();
-    count(&snapshot.site, Counted::Accepted, of(&Taken::New));
-    count(&snapshot.site, Counted::Duplicate, of(&Taken::Known));
+    let of = |wanted: fn(&&Taken) -> bool| taken.iter().filter(wanted).count();
+    count(&snapshot.site, Counted::Accepted, of(|taken| matches!(taken, Taken::New(_))));
+    count(&snapshot.site, Counted::Duplicate, of(|taken| matches!(taken, Taken::Known(_))));
     Ok(taken)
 }
 
@@ -109,8 +109,8 @@ async fn pass_over_known(
         let known = call(env, &ledger::name(&snapshot.site, shard), &Known { ids }).await;
         let known = known.map_err(|failure| busy(&snapshot.site, &failure))?;
         for ((at, _), known) in notes.into_iter().zip(known) {
-            if let Some(taken) = taken.get_mut(at).filter(|_| known) {
-                *taken = Some(Taken::Known);
+            if let Some((taken, since_ms)) = taken.get_mut(at).zip(known) {
+                *taken = Some(Taken::Known(since_ms));
             }
         }
     }

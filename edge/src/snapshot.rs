@@ -9,7 +9,6 @@ use std::iter;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_lite::future::or;
 use portico_engine::{Model, Policy, Predictor};
 use portico_protocol::problem::ProblemKind;
 use portico_protocol::seal::Keyring;
@@ -20,6 +19,7 @@ use worker::{Context, Delay, Env};
 use crate::error::Failure;
 use crate::http::now_ms;
 use crate::log;
+use crate::now_or_later::within;
 use crate::objects::call;
 use crate::objects::learner::newer_model;
 use crate::objects::site::{GetRuntime, RuntimeState, Shards};
@@ -85,6 +85,7 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) keyring: Keyring,
     pub(crate) hash_key: [u8; 16],
+    pub(crate) identity_key: [u8; 32],
     pub(crate) shards: Shards,
     pub(crate) prints: Prints,
     /// The number of what is tried in shadow, and its policy.
@@ -185,6 +186,7 @@ async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot
                 config: runtime.config,
                 keyring: runtime.keyring,
                 hash_key: runtime.hash_key,
+                identity_key: runtime.identity_key,
                 shards: runtime.shards,
                 prints: Prints::default(),
             };
@@ -196,11 +198,9 @@ async fn fetch(env: &Env, site: &str, old: Option<&Snapshot>) -> Result<Snapshot
         }
     };
     // A learner that cannot answer does not keep the site from deciding with what it has.
-    let late = async {
-        Delay::from(PATIENCE).await;
-        Err(Failure::Internal("the learner does not answer in time"))
-    };
-    let newer = match or(newer_model(env, site, old.map_or(0, |old| old.model_version)), late).await {
+    let late = || Err(Failure::Internal("the learner does not answer in time"));
+    let asked = newer_model(env, site, old.map_or(0, |old| old.model_version));
+    let newer = match within(PATIENCE, asked).await.unwrap_or_else(late) {
         Ok(newer) => newer,
         Err(failure) => {
             log::error("look-up of a model", &failure);

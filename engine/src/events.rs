@@ -123,6 +123,21 @@ impl EventMarks {
             Some(marked) => marked.times = marked.times.saturating_add(1),
             None => self.0.push(Marked { event, day, times: 1 }),
         }
+        self.keep_bounds();
+    }
+
+    /// Adds what happened elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        for more in &other.0 {
+            match self.0.iter_mut().find(|marked| (marked.event, marked.day) == (more.event, more.day)) {
+                Some(marked) => marked.times = marked.times.saturating_add(more.times),
+                None => self.0.push(*more),
+            }
+        }
+        self.keep_bounds();
+    }
+
+    fn keep_bounds(&mut self) {
         self.0.sort_unstable_by_key(|marked| (marked.day, marked.event));
         self.0.drain(..self.0.len().saturating_sub(Self::MOST));
         let newest = self.0.last().map_or(0, |marked| marked.day);

@@ -1,4 +1,4 @@
-//! `PUT /v1/customers/{id}` and `POST /v1/customers:batch`: what the site's servers know of their customers.
+//! `/v1/customers`: what the site's servers know of their customers, and what is remembered of them.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::problem::FieldError;
+use crate::seal::Memory;
 
 /// What is to be stored of a customer, in the place of what was.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -13,6 +14,58 @@ pub struct CustomerProfile {
     /// Values of attributes whose source is `profile`, by name, each of its type.
     #[schema(value_type = Object)]
     pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+/// `GET /v1/customers/{id}`: everything known of a customer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct CustomerRecord {
+    /// As in [`CustomerProfile`].
+    #[schema(value_type = Object)]
+    pub attributes: BTreeMap<String, serde_json::Value>,
+    /// What they did, under this and all merged names.
+    #[schema(value_type = Object)]
+    pub memory: Memory,
+    /// When they were last seen, in milliseconds since 1970; 0 for never.
+    pub seen_at: u64,
+    /// Histories that were taken over, the first first.
+    pub merged: Vec<MergedHistory>,
+    /// When they were last signed out everywhere, in seconds since 1970; 0 for never.
+    pub signed_out_at: u64,
+}
+
+/// A history that was taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MergedHistory {
+    /// Whose: `visitor/` and the id of an anonymous visitor, `segment/` and Segment's `anonymousId`, or `customer/` and
+    /// another customer's id.
+    pub source: String,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// Whether it was given back. Then it is not taken over again.
+    pub undone: bool,
+    /// Visits in it; 0 where it was given back.
+    pub visits: u32,
+}
+
+/// `POST /v1/customers/{id}/merge`: another name of the same person.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MergeCustomer {
+    /// The other customer's id. What was done under it is taken over; under that name itself nothing changes.
+    pub customer: String,
+}
+
+/// The answer to a merge.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Merge {
+    /// Histories that were new here.
+    pub merged: u32,
+}
+
+/// `POST /v1/customers/{id}/merge/undo`: gives a history back.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct UndoMerge {
+    /// As in [`MergedHistory::source`].
+    pub source: String,
 }
 
 /// One line of an import.

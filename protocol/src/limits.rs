@@ -46,5 +46,11 @@ pub const NAME_BYTES: usize = 128;
 pub const URL_BYTES: usize = 4096;
 /// Length of a token, in bytes: sealed records stay below 1 kB, links of 2 kB pass every proxy.
 pub const TOKEN_BYTES: usize = 2048;
+/// Keys that may have signed a site's identity tokens: the old and the new of each of its login servers.
+pub const IDENTITY_KEYS: usize = 32;
+/// Minutes that an identity token may live, at most: a month.
+pub const IDENTITY_MINUTES: u32 = 30 * 24 * 60;
+/// Largest JWK set, in bytes: 32 RSA keys of 4,096 bits with their certificates.
+pub const JWKS_BYTES: usize = 256 * 1024;
 /// Length of an identity token, in bytes: the size of a request header.
 pub const JWT_BYTES: usize = 8192;

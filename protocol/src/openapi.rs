@@ -11,10 +11,11 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::console::{ConsoleLink, ConsoleLogin};
-use crate::customers::{CustomerLine, CustomerProfile, ImportedLine};
+use crate::customers::{CustomerLine, CustomerProfile, CustomerRecord, ImportedLine, Merge, MergeCustomer, UndoMerge};
 use crate::decide::{DecideRequest, DecideResponse};
 use crate::events::{Event, EventsRequest, EventsResponse};
 use crate::export::{DecisionLine, EventLine};
+use crate::identity::IdentitySecrets;
 use crate::outcomes::{Outcome, OutcomesRequest};
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
 use crate::report::{LiveReport, ModelReport};
@@ -88,7 +89,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 36] = [
+const OPERATIONS: [Operation; 41] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -105,6 +106,21 @@ const OPERATIONS: [Operation; 36] = [
         .with("secret"),
     operation(HttpMethod::Put, "/v1/customers/{id}", "Store what is known of a customer", 204)
         .takes("CustomerProfile")
+        .with("secret"),
+    operation(HttpMethod::Get, "/v1/customers/{id}", "Everything known of a customer", 200)
+        .gives("CustomerRecord")
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/customers/{id}/merge", "Take over what was done under another name", 200)
+        .takes("MergeCustomer")
+        .gives("Merge")
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/customers/{id}/merge/undo", "Give a history back that was taken over", 204)
+        .takes("UndoMerge")
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/customers/{id}/sign-out", "Refuse all identity tokens issued so far", 204)
+        .with("secret"),
+    operation(HttpMethod::Get, "/v1/identity", "Secrets to sign identity tokens with HS256", 200)
+        .gives("IdentitySecrets")
         .with("secret"),
     operation(HttpMethod::Post, "/v1/customers:batch", "Store what is known of many customers, a line each", 200)
         .takes_lines("CustomerLine")
@@ -254,6 +270,11 @@ pub fn document() -> OpenApi {
     components = schema::<SegmentBatch>(components);
     components = schema::<SegmentReceipt>(components);
     components = schema::<CustomerProfile>(components);
+    components = schema::<CustomerRecord>(components);
+    components = schema::<MergeCustomer>(components);
+    components = schema::<Merge>(components);
+    components = schema::<UndoMerge>(components);
+    components = schema::<IdentitySecrets>(components);
     components = schema::<WebhooksState>(components);
     components = schema::<CustomerLine>(components);
     components = schema::<ImportedLine>(components);

@@ -295,6 +295,12 @@ pub struct VisitorRecord {
     pub seen_ms: u64,
     /// What they did.
     pub memory: Memory,
+    /// When the latest of their events that `memory` counts was recorded, in milliseconds since 1970.
+    #[serde(default)]
+    pub heard_ms: u64,
+    /// The mark of the customer who took this history over; 0 for nobody.
+    #[serde(default)]
+    pub taken_by: u64,
 }
 
 /// Days without a visit after which an anonymous visitor is forgotten.
@@ -399,6 +405,35 @@ impl Memory {
         self.seen.extend(seen);
         let beyond = self.seen.len().saturating_sub(Seen::MOST as usize);
         self.seen.drain(..beyond);
+    }
+
+    /// Adds what somebody did under another name. What waits for them is not part of it, see [`Begun`]; and they stay in the
+    /// arm that they are in.
+    pub fn add(&mut self, other: &Self) {
+        self.visits = self.visits.saturating_add(other.visits);
+        for (topic, views) in &other.topics {
+            match self.topics.iter_mut().find(|(known, _)| known == topic) {
+                Some((_, known)) => *known = known.saturating_add(*views),
+                None => self.topics.push((topic.clone(), *views)),
+            }
+        }
+        self.topics.sort_by(|(left, of_left), (right, of_right)| (of_right, left).cmp(&(of_left, right)));
+        self.topics.truncate(MOST_TOPICS);
+        for dismissal in &other.dismissals {
+            match self.dismissals.iter_mut().find(|known| known.offer == dismissal.offer) {
+                Some(known) => known.at_ms = known.at_ms.max(dismissal.at_ms),
+                None => self.dismissals.push(dismissal.clone()),
+            }
+        }
+        self.dismissals.sort_by(|left, right| (left.at_ms, &left.offer).cmp(&(right.at_ms, &right.offer)));
+        self.dismissals.drain(..self.dismissals.len().saturating_sub(MOST_DISMISSALS));
+        self.seen.extend(other.seen.iter().cloned());
+        self.seen.sort_by_key(|seen| (seen.at_ms, seen.offer));
+        self.look([]);
+        if self.entered_ms == 0 {
+            self.entered_ms = other.entered_ms;
+        }
+        self.events.add(&other.events);
     }
 
     /// Forgets the older half of everything that has no end of its own, for what does not fit into a token. False where
@@ -517,6 +552,30 @@ mod tests {
     fn a_payload_that_is_too_large_is_refused() {
         let huge = "x".repeat(TOKEN_BYTES);
         assert_eq!(ring(&[1]).seal(Purpose::Session, "demo", &huge, [3; 24]), Err(SealError::TooLong));
+    }
+
+    #[test]
+    fn histories_add_up_within_bounds_whichever_comes_first() {
+        let history = |topics: &[&str], offers: std::ops::Range<u64>, entered_ms| {
+            let mut memory = Memory { entered_ms, ..Memory::default() };
+            topics.iter().for_each(|topic| memory.see(Some(topic), 0, 1_000));
+            offers.clone().for_each(|at_ms| memory.dismiss(&format!("offer-{}", at_ms % 20), at_ms));
+            memory.look(offers.map(|at_ms| Seen { offer: 1, at_ms }));
+            memory.events.record("opened", 1_000);
+            memory
+        };
+        let (left, right) = (history(&["a", "b", "b"], 0..15, 0), history(&["a", "c"], 10..40, 7));
+        let sum = |mut left: Memory, right: &Memory| {
+            left.add(right);
+            left
+        };
+        let both = sum(left.clone(), &right);
+        assert_eq!(both, sum(right, &left));
+        assert_eq!((both.visits, both.topics.len(), both.entered_ms), (5, 3, 7));
+        assert_eq!(both.topics[0].1 + both.topics[1].1 + both.topics[2].1, 5);
+        assert_eq!((both.dismissals.len(), both.seen.len()), (MOST_DISMISSALS, Seen::MOST as usize));
+        assert_eq!(both.seen.last().map(|seen| seen.at_ms), Some(39));
+        assert_eq!(both.events.counts(["opened"].into_iter()).within_days("opened", 1, 1_000), 2);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::check::escape;
 use crate::content::{Layout, OfferContent, OfferPresentation};
 use crate::decide::Consent;
+use crate::identity::Identity;
 use crate::limits::{ATTRIBUTION_DAYS, KEEP_DAYS, LEDGER_SHARDS, URL_BYTES};
 use crate::problem::FieldError;
 use crate::triggers::{self, Trigger, Webhook};
@@ -119,28 +120,6 @@ pub struct Partner {
     pub key: String,
     /// Origins whose pages may use that key.
     pub origins: Vec<String>,
-}
-
-/// How identity tokens are verified.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Identity {
-    /// Required `iss` claim.
-    pub issuer: String,
-    /// Required `aud` claim.
-    pub audience: String,
-    /// Keys that may have signed.
-    pub keys: Vec<IdentityKey>,
-}
-
-/// One public key.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct IdentityKey {
-    /// Key id, matched against the token's `kid`.
-    pub kid: String,
-    /// Signature algorithm: `EdDSA` (Ed25519).
-    pub alg: String,
-    /// The raw public key, base64url without padding (JWK's `x`).
-    pub x: String,
 }
 
 /// `PUT /v1/sites/{id}`: a site with its first keys.
@@ -269,6 +248,8 @@ impl SiteConfig {
                 }
             }
         }
+        let identity = self.identity.iter().flat_map(Identity::errors);
+        errors.extend(identity.map(|error| FieldError { pointer: format!("/identity{}", error.pointer), ..error }));
         errors.extend(triggers::errors(&self.triggers, &self.webhooks));
         let (_, wrong) = Policy::compile(&self.decisions);
         errors.extend(

@@ -184,7 +184,13 @@ impl Trigger {
     /// The event that its firing is.
     #[must_use]
     pub fn event(&self) -> String {
-        format!("trigger:{}", self.id)
+        Self::event_of(&self.id)
+    }
+
+    /// The same by the trigger's id.
+    #[must_use]
+    pub fn event_of(trigger: &str) -> String {
+        format!("trigger:{trigger}")
     }
 
     /// The events that must be remembered for it.

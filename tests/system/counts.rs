@@ -100,3 +100,36 @@ async fn what_a_customer_did_is_known_wherever_they_come_from() -> Result<()> {
     assert_eq!(excluded(&world, &other).await?.0, None);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_was_recorded_but_not_heard_counts_when_it_is_sent_again() -> Result<()> {
+    let world = counting().await?;
+    let mut question = world.question();
+    question["visitor"] = excluded(&world, &question).await?.1;
+    // The answer that renewed the token is lost; with the token that is left it is news, and afterwards it is none.
+    world.post("/v1/events", &tracked(1, json!({ "visitor": question["visitor"] }))).await?;
+    for _ in 0..3 {
+        let receipt = world.post("/v1/events", &tracked(1, json!({ "visitor": question["visitor"] }))).await?;
+        assert_eq!((receipt.at("/accepted"), receipt.at("/duplicate")), (&json!(0), &json!(1)), "{}", receipt.text);
+        question["visitor"] = receipt.at("/visitor").clone();
+        assert!(excluded(&world, &question).await?.0.is_some(), "once is not twice");
+    }
+    let receipt = world.post("/v1/events", &tracked(2, json!({ "visitor": question["visitor"] }))).await?;
+    question["visitor"] = receipt.at("/visitor").clone();
+    assert_eq!(excluded(&world, &question).await?.0, None);
+
+    // The ledger has heard of it, the customer has not.
+    let mut question = world.question();
+    question["identity"] = json!(world.identity_of("peter")?);
+    let agreed = json!({ "analytics": true, "personalization": true });
+    world.post("/v1/events", &tracked(3, json!({}))).await?;
+    let known = tracked(3, json!({ "identity": question["identity"], "consent": agreed }));
+    for _ in 0..3 {
+        let receipt = world.post("/v1/events", &known).await?;
+        assert_eq!(receipt.at("/duplicate"), 1, "{}", receipt.text);
+        assert!(excluded(&world, &question).await?.0.is_some(), "once is not twice");
+    }
+    world.post("/v1/events", &tracked(4, json!({ "identity": question["identity"], "consent": agreed }))).await?;
+    assert_eq!(excluded(&world, &question).await?.0, None);
+    Ok(())
+}

@@ -8,6 +8,7 @@ mod experiment;
 mod exports;
 mod faults;
 mod golden;
+mod identity;
 mod learning;
 mod outcomes;
 mod pages;

@@ -95,10 +95,10 @@ pub(crate) struct NewRow {
 /// What became of a row to append.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Taken {
-    /// New and durable.
-    New,
-    /// On record already.
-    Known,
+    /// New and durable, recorded at this time.
+    New(u64),
+    /// On record already, since this time.
+    Known(u64),
     /// It cannot be, for this reason.
     Refused(String),
 }
@@ -191,7 +191,7 @@ impl Call for Append {
     type Answer = Vec<Taken>;
 }
 
-/// Asks which rows are on record already.
+/// Asks since when rows are on record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Known {
     pub(crate) ids: Vec<String>,
@@ -200,7 +200,7 @@ pub(crate) struct Known {
 impl Call for Known {
     const BINDING: &'static str = "LEDGER";
     const PATH: &'static str = "/known";
-    type Answer = Vec<bool>;
+    type Answer = Vec<Option<u64>>;
 }
 
 /// Asks for the showing that an outcome is attributed to: the customer's latest impression or click in the time.
@@ -428,14 +428,14 @@ impl LedgerObject {
         Ok(taken)
     }
 
-    fn known(&self, call: &Known) -> Result<Vec<bool>, Failure> {
+    fn known(&self, call: &Known) -> Result<Vec<Option<u64>>, Failure> {
         let sql = self.sql()?;
-        call.ids.iter().map(|id| is_known(sql, id)).collect()
+        call.ids.iter().map(|id| known_since(sql, id)).collect()
     }
 
     fn touch(&self, call: &FindTouch) -> Result<Touched, Failure> {
         let sql = self.sql()?;
-        if is_known(sql, &call.id)? {
+        if known_since(sql, &call.id)?.is_some() {
             return Ok(Touched::Known);
         }
         let latest = "SELECT touches.at, seq, row FROM touches JOIN rows USING (seq) WHERE customer = ? AND touches.offer = ? \
@@ -616,7 +616,8 @@ struct Appending<'a> {
     at_ms: u64,
     /// The last number that is given.
     seq: u64,
-    known: BTreeSet<String>,
+    /// By id, since when it is on record.
+    known: BTreeMap<String, u64>,
     /// By decision and offer, what is on record of the showing, the oldest first.
     showings: BTreeMap<(String, String), Vec<Recorded>>,
     rows: Vec<NewColumns>,
@@ -635,11 +636,11 @@ struct Recorded {
 
 impl<'a> Appending<'a> {
     fn new(sql: &'a Sql, seq: u64, at_ms: u64, rows: &[NewRow]) -> Result<Self, Failure> {
-        let mut known = BTreeSet::new();
+        let mut known = BTreeMap::new();
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        let of_ids = "SELECT id FROM rows WHERE id IN (SELECT value FROM json_each(?))";
+        let of_ids = "SELECT id, at FROM rows WHERE id IN (SELECT value FROM json_each(?))";
         for mut row in sql.rows(of_ids, vec![serde_json::to_string(&ids)?.into()])? {
-            known.insert(row.text()?);
+            known.insert(row.text()?, row.number()?);
         }
         let decisions: BTreeSet<String> = rows
             .iter()
@@ -671,12 +672,12 @@ impl<'a> Appending<'a> {
             impression: None,
             since_ms: None,
         };
-        if self.known.contains(&id) {
-            return Ok(Taken::Known);
+        if let Some(at_ms) = self.known.get(&id) {
+            return Ok(Taken::Known(*at_ms));
         }
         let Entry::Answer { record, step, value } = row.entry.clone() else {
             self.put(id, &row, None)?;
-            return Ok(Taken::New);
+            return Ok(Taken::New(self.at_ms));
         };
         let showing = (record.decision.to_string(), record.offer.clone());
         let on_record = self.showings.get(&showing).map_or(&[][..], Vec::as_slice);
@@ -687,15 +688,16 @@ impl<'a> Appending<'a> {
             (Step::Withdrawal(stage), _) if stage >= row.before.reached => {
                 return Ok(Taken::Refused("the stage has not been reached".to_owned()));
             }
-            _ if on_record.iter().any(|recorded| recorded.name == name) => {
-                let Some((stage, value)) = stage_of(step).zip(value) else { return Ok(Taken::Known) };
+            _ if let Some(recorded) = on_record.iter().find(|recorded| recorded.name == name) => {
+                let known = Taken::Known(recorded.at_ms);
+                let Some((stage, value)) = stage_of(step).zip(value) else { return Ok(known) };
                 if stands(stage).value()? == Some(value) {
-                    return Ok(Taken::Known);
+                    return Ok(known);
                 }
                 // The same stage with another value corrects it.
                 stands(stage).write(value)?;
                 self.put(id, &row, None)?;
-                return Ok(Taken::New);
+                return Ok(Taken::New(self.at_ms));
             }
             (Step::Withdrawal(stage), _) => stands(stage).forget_from()?,
             (Step::Stage(stage), Some(value)) => stands(stage).write(value)?,
@@ -705,7 +707,7 @@ impl<'a> Appending<'a> {
             self.touches.push((customer.clone(), showing.1.clone(), happened_ms, row.seq));
         }
         self.put(id, &row, Some((showing, name)))?;
-        Ok(Taken::New)
+        Ok(Taken::New(self.at_ms))
     }
 
     /// Gives a row its number, which is the next, and its place among what is on record.
@@ -724,7 +726,7 @@ impl<'a> Appending<'a> {
         let from = self.contents.len() + 1;
         self.rows.push((row.seq, id.clone(), decision, offer, step, row.at_ms, from, content.len()));
         self.contents.extend(content);
-        self.known.insert(id);
+        self.known.insert(id, row.at_ms);
         self.seq = row.seq;
         Ok(())
     }
@@ -772,8 +774,8 @@ fn complete(row: &mut Row, on_record: &[Recorded]) -> u64 {
     withdrawals
 }
 
-fn is_known(sql: &Sql, id: &str) -> Result<bool, Failure> {
-    Ok(sql.first("SELECT seq FROM rows WHERE id = ?", vec![id.into()])?.is_some())
+fn known_since(sql: &Sql, id: &str) -> Result<Option<u64>, Failure> {
+    sql.first("SELECT at FROM rows WHERE id = ?", vec![id.into()])?.map(|mut row| row.number()).transpose()
 }
 
 /// What a stage of a showing was worth.

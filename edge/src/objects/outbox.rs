@@ -10,24 +10,22 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use futures_lite::future::or;
 use futures_util::future::join_all;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use portico_protocol::site::SiteConfig;
 use portico_protocol::triggers::{DeadLetter, Webhook, WebhookState, WebhooksState};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use worker::{
-    AbortController, Delay, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, State,
-};
+use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, State};
 
 use super::site::{GetRuntime, RuntimeState};
 use super::sql::{Database, Sql, number};
 use super::{Call, Object, answer, call, object};
 use crate::crypto::random;
 use crate::error::Failure;
-use crate::http::now_ms;
+use crate::http::{Abort, now_ms};
 use crate::log;
+use crate::now_or_later::within;
 
 const SCHEMA: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS site (one INTEGER PRIMARY KEY CHECK (one = 1), site TEXT NOT NULL)",
@@ -308,19 +306,13 @@ fn pause_ms(attempts: u64, [chance]: [u8; 1]) -> u64 {
 }
 
 async fn send(url: &str, secret: &str, id: &str, body: String) -> Outcome {
-    let sending = async {
-        match post(url, secret, id, body).await {
-            Ok(response) => {
-                judge(response.status_code(), response.headers().get("Retry-After").ok().flatten().as_deref())
-            }
-            Err(failure) => Outcome::Later(failure.to_string(), 0),
+    match within(PATIENCE, post(url, secret, id, body)).await {
+        Some(Ok(response)) => {
+            judge(response.status_code(), response.headers().get("Retry-After").ok().flatten().as_deref())
         }
-    };
-    let too_long = async {
-        Delay::from(PATIENCE).await;
-        Outcome::Later(format!("no answer in {} s", PATIENCE.as_secs()), 0)
-    };
-    or(sending, too_long).await
+        Some(Err(failure)) => Outcome::Later(failure.to_string(), 0),
+        None => Outcome::Later(format!("no answer in {} s", PATIENCE.as_secs()), 0),
+    }
 }
 
 fn judge(status: u16, retry_after: Option<&str>) -> Outcome {
@@ -346,17 +338,8 @@ async fn post(url: &str, secret: &str, id: &str, body: String) -> Result<Respons
     init.with_method(Method::Post).with_headers(headers).with_body(Some(body.into()));
     init.with_redirect(RequestRedirect::Manual);
     let request = Request::new_with_init(url, &init)?;
-    // Dropped when nobody waits any more, which ends the request.
-    let abort = Abort(AbortController::default());
-    Ok(Fetch::Request(request).send_with_signal(&abort.0.signal()).await?)
-}
-
-struct Abort(AbortController);
-
-impl Drop for Abort {
-    fn drop(&mut self) {
-        std::mem::take(&mut self.0).abort();
-    }
+    let abort = Abort::default();
+    Ok(Fetch::Request(request).send_with_signal(&abort.signal()).await?)
 }
 
 /// As Standard Webhooks has it: HMAC-SHA-256 of id, time and body, by the secret's bytes.

@@ -32,6 +32,8 @@ pub(crate) struct Runtime {
     pub(crate) config: SiteConfig,
     pub(crate) keyring: Keyring,
     pub(crate) hash_key: [u8; 16],
+    /// From which the secrets of shared keys are made.
+    pub(crate) identity_key: [u8; 32],
     pub(crate) candidate: Option<Candidate>,
     pub(crate) shards: Shards,
 }
@@ -246,9 +248,11 @@ impl SiteObject {
                         Ok(Keyring::new(vec![SealingKey { id: 1, secret: crypto::random()? }]))
                     })?;
                     let hash_key = secret(sql, "hash_key", crypto::random)?;
+                    let identity_key = secret(sql, "identity_key", crypto::random)?;
                     let candidate = Self::candidate(sql)?;
                     let shards = Self::shards(sql)?;
-                    Ok(RuntimeState::Newer(Box::new(Runtime { version, config, keyring, hash_key, candidate, shards })))
+                    let runtime = Runtime { version, config, keyring, hash_key, identity_key, candidate, shards };
+                    Ok(RuntimeState::Newer(Box::new(runtime)))
                 }
             },
         }

@@ -1,9 +1,11 @@
-//! `PUT /v1/customers/{id}` and `POST /v1/customers:batch`: what the site's servers know of their customers.
+//! `/v1/customers`: what the site's servers know of their customers, and what is remembered of them.
 
 use futures_util::future::join_all;
 use portico_engine::Source;
 use portico_protocol::check::{self, escape};
-use portico_protocol::customers::{CustomerLine, CustomerProfile, Imported, ImportedLine};
+use portico_protocol::customers::{
+    CustomerLine, CustomerProfile, Imported, ImportedLine, Merge, MergeCustomer, UndoMerge,
+};
 use portico_protocol::limits::{CUSTOMER_ATTRIBUTES, CUSTOMER_BYTES, CUSTOMERS_BYTES, CUSTOMERS_PER_BATCH, NAME_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
 use worker::{Context, Env};
@@ -12,8 +14,11 @@ use crate::access;
 use crate::error::Failure;
 use crate::http::{Request, Response, now_ms};
 use crate::log;
+use crate::memory;
 use crate::objects::call;
-use crate::objects::visitor::{self, Attributes, PutProfile};
+use crate::objects::visitor::{
+    self, Attributes, GiveBack, Histories, LookUp, PutProfile, SignOut, TakeOver, Who, source_of_customer,
+};
 use crate::snapshot::{self, Snapshot};
 
 /// Customers whose objects are written at the same time.
@@ -32,6 +37,83 @@ pub(crate) async fn put(mut request: Request, env: &Env, context: &Context, id: 
     }
     store(env, &snapshot, &id, profile.attributes).await?;
     Ok(Response::empty(204))
+}
+
+/// `GET /v1/customers/{id}`.
+pub(crate) async fn get(request: &Request, env: &Env, id: &str) -> Result<Response, Failure> {
+    let customer = Named::of(request, env, id).await?;
+    Response::json(200, &call(env, &customer.object, &LookUp {}).await?)
+}
+
+/// `POST /v1/customers/{id}/merge`.
+pub(crate) async fn merge(mut request: Request, env: &Env, context: &Context, id: &str) -> Result<Response, Failure> {
+    let Named { site, id, .. } = Named::of(&request, env, id).await?;
+    let snapshot = snapshot::get(env, context, &site).await?;
+    let MergeCustomer { customer: other } = request.json(CUSTOMER_BYTES).await?;
+    let mut errors: Vec<FieldError> = check_id(&other, "/customer").into_iter().collect();
+    if other == id {
+        errors.push(FieldError { pointer: "/customer".into(), detail: "the same customer".into() });
+    }
+    if !errors.is_empty() {
+        return Err(Failure::invalid(ProblemKind::Malformed, "Nothing was merged.", errors));
+    }
+    let merged = take_over(env, &snapshot, &id, &visitor::name(&site, &other), source_of_customer(&other)).await?;
+    Response::json(200, &Merge { merged })
+}
+
+/// Takes over everything that another object remembers, whose own history is called `source`.
+pub(crate) async fn take_over(
+    env: &Env,
+    snapshot: &Snapshot,
+    customer: &str,
+    other: &str,
+    source: String,
+) -> Result<u32, Failure> {
+    let mut histories = call(env, other, &Histories { source }).await?;
+    // Two that take each other over do not take over themselves.
+    let own = source_of_customer(customer);
+    histories.retain(|history| history.source != own && history.until_ms > 0);
+    if histories.is_empty() {
+        return Ok(0);
+    }
+    let plan = memory::plan(snapshot, Who::Customer(customer.to_owned()));
+    let name = visitor::name(&snapshot.site, customer);
+    call(env, &name, &TakeOver { histories, plan, now_ms: now_ms() }).await
+}
+
+/// `POST /v1/customers/{id}/merge/undo`.
+pub(crate) async fn undo_merge(mut request: Request, env: &Env, id: &str) -> Result<Response, Failure> {
+    let customer = Named::of(&request, env, id).await?;
+    let UndoMerge { source } = request.json(CUSTOMER_BYTES).await?;
+    if !call(env, &customer.object, &GiveBack { source }).await? {
+        return Err(Failure::refused(ProblemKind::NotFound, "No history of this source was taken over."));
+    }
+    Ok(Response::empty(204))
+}
+
+/// `POST /v1/customers/{id}/sign-out`.
+pub(crate) async fn sign_out(request: &Request, env: &Env, id: &str) -> Result<Response, Failure> {
+    let customer = Named::of(request, env, id).await?;
+    call(env, &customer.object, &SignOut { at_s: now_ms() / 1_000 }).await?;
+    Ok(Response::empty(204))
+}
+
+/// The customer that a path of a server-side request names.
+struct Named {
+    site: String,
+    id: String,
+    object: String,
+}
+
+impl Named {
+    async fn of(request: &Request, env: &Env, id: &str) -> Result<Self, Failure> {
+        let site = access::server_side(env, request).await?;
+        let id = percent_decoded(id);
+        match check_id(&id, "") {
+            Some(error) => Err(Failure::invalid(ProblemKind::Malformed, "No customer has such an id.", vec![error])),
+            None => Ok(Self { object: visitor::name(&site, &id), site, id }),
+        }
+    }
 }
 
 /// `POST /v1/customers:batch`.

@@ -45,11 +45,11 @@ pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -
     let sender = Sender::of(&caller, &asked, is_private, now_ms).await?;
     if !rows.is_empty() {
         let snapshot = &caller.snapshot;
-        let memories = Memories::of(snapshot, &rows, sender.visitor.as_ref(), |_| sender.customer.clone(), now_ms);
+        let memories = Memories::of(snapshot, &rows, sender.visitor.as_ref(), |_| sender.whose(), now_ms);
         let stored = record(env, context, snapshot, rows).await?;
-        answer.accepted = stored.iter().filter(|taken| **taken == Taken::New).count() as u32;
+        answer.accepted = stored.iter().filter(|taken| matches!(taken, Taken::New(_))).count() as u32;
         answer.duplicate = stored.len() as u32 - answer.accepted;
-        answer.visitor = memories.keep(env, snapshot, sender.visitor, &stored, now_ms).await?;
+        answer.visitor = memories.keep(env, snapshot, (sender.visitor, sender.issued_s), &stored, now_ms).await?;
     }
     count(&caller.snapshot.site, Counted::Rejected, answer.rejected.len());
     Response::json(202, &answer)

@@ -51,11 +51,11 @@ pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context)
     if !rows.is_empty() {
         let memories = Memories::of(&snapshot, &rows, None, |_| None, now_ms);
         let stored = record(env, context, &snapshot, rows).await?;
-        memories.keep(env, &snapshot, None, &stored, now_ms).await?;
+        memories.keep(env, &snapshot, (None, None), &stored, now_ms).await?;
         for (index, taken) in indices.into_iter().zip(stored) {
             match taken {
-                Taken::New => answer.accepted += 1,
-                Taken::Known => answer.duplicate += 1,
+                Taken::New(_) => answer.accepted += 1,
+                Taken::Known(_) => answer.duplicate += 1,
                 Taken::Refused(reason) => answer.rejected.push(Rejection { index, reason }),
             }
         }

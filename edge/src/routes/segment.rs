@@ -1,6 +1,8 @@
 //! `POST /segment/v1/…`: Segment's tracking API.
 //!
-//! `identify` stores traits as attributes of the customer, and `group` what the configuration keeps of the group. `track`
+//! `identify` stores traits as attributes of the customer, and `group` what the configuration keeps of the group. What was
+//! done under an `anonymousId` is the customer's when an `identify` names both, and so it is under the `previousId` of an
+//! `alias`. `track`
 //! is recorded, and where the configuration says that the event is an outcome, it also teaches: it goes to what the customer
 //! was last shown of the offer that its property names. `page` and `screen` are recorded as page views, the others under
 //! their names.
@@ -24,12 +26,12 @@ use crate::access;
 use crate::crypto::{content_hash, random};
 use crate::error::Failure;
 use crate::http::{Request, Response, now_ms};
-use crate::memory::{Memories, TRACKED};
+use crate::memory::{Memories, TRACKED, Whose};
 use crate::objects::call;
 use crate::objects::ledger::{Entry, NewRow, Taken};
 use crate::objects::visitor::{self, Attributes, PutProfile};
 use crate::recording::record;
-use crate::routes::customers::check_id;
+use crate::routes::customers::{check_id, take_over};
 use crate::routes::events::{Clock, PROPS_BYTES};
 use crate::routes::metrics::{Counted, count};
 use crate::routes::outcomes::{Judged, judge};
@@ -65,7 +67,7 @@ pub(crate) async fn segment(
     let now_ms = now_ms();
     let clock = Clock::new(now_ms, sent_at.as_ref().and_then(moment));
     let mut rejected = Vec::new();
-    let (mut rows, mut indices, mut customers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut indices, mut whose, mut joined) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, message) in (0_u32..).zip(messages) {
         let mut refuse = |reason| rejected.push(Rejection { index, reason });
         let checked = Checked::of(message, clock);
@@ -84,29 +86,63 @@ pub(crate) async fn segment(
                 Judged::Row(row) => {
                     rows.push(*row);
                     indices.push(index);
-                    customers.push(None);
+                    whose.push(None);
                 }
                 Judged::Known => {}
                 Judged::Refused(reason) => refuse(reason),
             }
         }
-        customers.push(checked.message.user_id.clone());
+        joined.extend(joined_by(&snapshot, &checked.message));
+        whose.push(of_whom(&checked.message));
         rows.push(checked.note());
         indices.push(index);
     }
     if !rows.is_empty() {
-        let memories = Memories::of(&snapshot, &rows, None, |at| customers.get(at).cloned().flatten(), now_ms);
+        let memories = Memories::of(&snapshot, &rows, None, |at| whose.get(at).cloned().flatten(), now_ms);
         let stored = record(env, context, &snapshot, rows).await?;
-        memories.keep(env, &snapshot, None, &stored, now_ms).await?;
+        memories.keep(env, &snapshot, (None, None), &stored, now_ms).await?;
         for (index, taken) in indices.into_iter().zip(stored) {
             if let Taken::Refused(reason) = taken {
                 rejected.push(Rejection { index, reason });
             }
         }
     }
+    // After what the same batch says of them was kept.
+    for Joined { customer, object, source } in joined {
+        take_over(env, &snapshot, &customer, &object, source).await?;
+    }
     rejected.sort_by_key(|rejection| rejection.index);
     count(&site, Counted::Rejected, rejected.len());
     Response::json(200, &SegmentReceipt { success: true, rejected })
+}
+
+fn of_whom(message: &SegmentMessage) -> Option<Whose> {
+    let customer = message.user_id.clone().map(Whose::Customer);
+    customer.or(message.anonymous_id.clone().map(Whose::Segment))
+}
+
+/// Two names of one person.
+struct Joined {
+    customer: String,
+    /// The object of the other name, and what its history is called.
+    object: String,
+    source: String,
+}
+
+/// What a call says of a customer's other names: an `identify` that has both ids, and an `alias`, whose `previousId` may be
+/// of either kind.
+fn joined_by(snapshot: &Snapshot, message: &SegmentMessage) -> Vec<Joined> {
+    let Some(customer) = &message.user_id else { return Vec::new() };
+    let site = &snapshot.site;
+    let segment = |id: &String| (visitor::name_of_segment(site, id), visitor::source_of_segment(id));
+    let known = |id: &String| (visitor::name(site, id), visitor::source_of_customer(id));
+    let names = match (message.call, &message.previous_id, &message.anonymous_id) {
+        (Some(SegmentCall::Alias), Some(previous), _) if previous == customer => vec![segment(previous)],
+        (Some(SegmentCall::Alias), Some(previous), _) => vec![segment(previous), known(previous)],
+        (Some(SegmentCall::Identify), _, Some(anonymous)) => vec![segment(anonymous)],
+        _ => Vec::new(),
+    };
+    names.into_iter().map(|(object, source)| Joined { customer: customer.clone(), object, source }).collect()
 }
 
 /// The body, unpacked if it is packed; neither way larger than its limit.
@@ -162,6 +198,7 @@ impl Checked {
             ("anonymousId", &message.anonymous_id),
             ("event", &message.event),
             ("groupId", &message.group_id),
+            ("previousId", &message.previous_id),
             ("name", &message.name),
         ];
         for (name, text) in names {
@@ -174,6 +211,9 @@ impl Checked {
         }
         if call == SegmentCall::Track && message.event.is_none() {
             return Err("event is missing".to_owned());
+        }
+        if call == SegmentCall::Alias && (message.user_id.is_none() || message.previous_id.is_none()) {
+            return Err("userId and previousId are needed".to_owned());
         }
         if Value::Object(message.properties.clone()).to_string().len() > PROPS_BYTES {
             return Err(format!("properties are larger than {PROPS_BYTES} bytes"));
@@ -300,6 +340,8 @@ mod tests {
         assert!(refused(json!({ "userId": "x" })).contains("type is missing"));
         assert!(refused(json!({ "type": "page" })).contains("userId or anonymousId"));
         assert!(refused(json!({ "type": "track", "userId": "x" })).contains("event is missing"));
+        assert!(refused(json!({ "type": "alias", "userId": "x" })).contains("previousId"));
+        assert!(refused(json!({ "type": "alias", "anonymousId": "x", "previousId": "y" })).contains("userId"));
         assert!(refused(json!({ "type": "page", "userId": "x".repeat(200) })).contains("userId is empty"));
         let large = json!({ "type": "page", "userId": "x", "properties": { "a": "x".repeat(3_000) } });
         assert!(refused(large).contains("properties are larger"));

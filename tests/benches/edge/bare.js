@@ -1,5 +1,6 @@
-// The platform by itself: nothing is decided here. `/hello` answers, `/read/<name>` reads a value from an object's
-// SQLite, `/insert` writes what it is sent into a row, durable before it is answered.
+// The platform by itself: nothing is decided here. `/hello` answers, `/echo/<bytes>` reads what it is sent and answers with
+// so many bytes, `/read/<name>` reads a value from an object's SQLite, `/insert` writes what it is sent into a row, durable
+// before it is answered.
 import { DurableObject } from "cloudflare:workers";
 
 export class Bare extends DurableObject {
@@ -19,10 +20,18 @@ export class Bare extends DurableObject {
   }
 }
 
+const bytes = new TextEncoder().encode("x".repeat(65536));
+
+const echo = async (request, length) => {
+  await request.arrayBuffer();
+  return new Response(bytes.slice(0, length), { headers: { "Content-Type": "application/json" } });
+};
+
 export default {
   fetch(request, env) {
     const [, what, name] = new URL(request.url).pathname.split("/");
     if (what === "hello") return new Response("hello");
+    if (what === "echo") return echo(request, Number(name));
     return env.BARE.get(env.BARE.idFromName(name ?? what)).fetch(request);
   },
 };

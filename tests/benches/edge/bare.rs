@@ -63,6 +63,11 @@ impl Bare {
         Prepared::get(self.port, "/hello", Expect::ok("hello"))
     }
 
+    /// A body read, and as many bytes answered as a decision has: what no decision can be faster than.
+    pub(crate) fn echo(&self, question: &Prepared, answer_bytes: usize) -> Prepared {
+        Prepared::post(self.port, &format!("/echo/{answer_bytes}"), &[], question.body(), Expect::ok("x"))
+    }
+
     /// A value read from an object.
     pub(crate) fn read(&self, object: usize) -> Prepared {
         Prepared::get(self.port, &format!("/read/{object}"), Expect::ok("a value"))

@@ -26,6 +26,9 @@ pub(crate) async fn measure(stand: &Stand, figures: &mut Figures) -> Result<()> 
     let port = sites.first().context("no site")?.port;
     let health: Arc<[Prepared]> = [Prepared::get(port, "/healthz", Expect::ok("{"))].into();
     let hello: Arc<[Prepared]> = [stand.bare.hello()].into();
+    let question = sites.first().context("no site")?.page(None);
+    let answer = Connection::open(port).await?.ask(&question).await?;
+    let echo: Arc<[Prepared]> = [stand.bare.echo(&question, answer.len())].into();
     let mut pages = Vec::new();
     for site in &sites {
         pages.push((format!("decide_{}", site.offers), visits(site).await?));
@@ -48,7 +51,9 @@ pub(crate) async fn measure(stand: &Stand, figures: &mut Figures) -> Result<()> 
         for (name, requests) in &pages {
             figures.beside(name, &run(requests, extent.each).await?, &healthy);
         }
-        figures.measured("hello", &run_bare(&hello, extent.each).await?);
+        let hello = run_bare(&hello, extent.each).await?;
+        figures.measured("hello", &hello);
+        figures.beside("echo", &run_bare(&echo, extent.each).await?, &hello);
     }
 
     say("decisions for customers, beside a bare object's read");

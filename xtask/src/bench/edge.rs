@@ -15,8 +15,9 @@ use crate::step::say;
 use crate::{build, setup};
 
 /// What is asked of the worker again and again, with what it is in words, and what it stands beside.
-const LOOPS: [(&str, &str, Option<&str>); 9] = [
+const LOOPS: [(&str, &str, Option<&str>); 10] = [
     ("hello", "a bare worker's hello", None),
+    ("echo", "a bare worker that reads a question and answers with as many bytes as `decide`", Some("a hello")),
     ("healthz", "`GET /healthz`", None),
     ("decide_100", "`decide`, anonymous, 100 offers", Some("/healthz")),
     ("decide_1000", "`decide`, anonymous, 1,000 offers", Some("/healthz")),
@@ -108,6 +109,13 @@ fn rows(figures: &Figures<'_>) -> Result<Vec<Row>> {
     let share = |least| Some(AtLeast(least));
     let second = "events/s";
     Ok(vec![
+        row(
+            "a bare worker's answer of a decision's size ÷ its hello, requests/s",
+            "echo.per_second_ratio",
+            100.0,
+            "%",
+            None,
+        )?,
         row("decide, 100 offers ÷ /healthz, requests/s", "decide_100.per_second_ratio", 100.0, "%", share(50.0))?,
         row("decide, 100 offers ÷ /healthz, p99", "decide_100.p99_ratio", 1.0, "×", Some(AtMost(3.0)))?,
         row("decide, 1,000 offers ÷ /healthz, requests/s", "decide_1000.per_second_ratio", 100.0, "%", None)?,

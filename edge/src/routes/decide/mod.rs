@@ -3,7 +3,7 @@
 mod answer;
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -11,21 +11,22 @@ use portico_engine::evaluate::Compared;
 use portico_engine::{Arm, Ask, Decision, Facts, Filled, Question, Seed, Source, decide as choose, decide_as, explain};
 use portico_protocol::decide::{Consent, DecideRequest};
 use portico_protocol::id::{DecisionId, VisitorId};
-use portico_protocol::identity::{Customer, Unverified};
+use portico_protocol::identity::{Customer, IdentityError};
 use portico_protocol::limits::BODY_BYTES;
-use portico_protocol::problem::{FieldError, ProblemKind};
+use portico_protocol::problem::ProblemKind;
 use portico_protocol::report::DecisionSample;
 use portico_protocol::seal::{Memory, OfferRecord, Purpose, SealError, VisitorRecord};
 use worker::{Context, Env};
 
 use crate::access::{self, Caller};
-use crate::crypto::{key_hash, random, verify};
+use crate::crypto::random;
 use crate::error::Failure;
 use crate::facts;
 use crate::http::{Request, Response, now_ms};
+use crate::identity::{self, verified};
 use crate::log;
 use crate::memory;
-use crate::objects::visitor::{self, Attributes, Did, See, Who};
+use crate::objects::visitor::{self, Attributes, Did, See, Seen, Who};
 use crate::objects::{call, ledger};
 use crate::recording::shard_of;
 use crate::routes::metrics::{Counted, count};
@@ -36,13 +37,10 @@ use answer::{Answer, Paper, Shown};
 const SAMPLE_EVERY_MS: u64 = 200;
 /// The same while nobody looks: enough that whoever opens the console sees something at once.
 const UNWATCHED_SAMPLE_EVERY_MS: u64 = 3_000;
-/// Verified identity tokens remembered by their hash until they expire; beyond it all are verified again.
-const MOST_IDENTITIES: usize = 10_000;
 
 thread_local! {
     static SAMPLED_MS: Cell<u64> = const { Cell::new(0) };
     static SAMPLE_MS: Cell<u64> = const { Cell::new(SAMPLE_EVERY_MS) };
-    static IDENTITIES: RefCell<BTreeMap<String, Customer>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Who the visitor is, as far as may be known.
@@ -52,7 +50,15 @@ enum Visitor {
     /// Carries what is remembered of them in a token.
     Anonymous(VisitorRecord),
     /// Vouched for by the site's server.
-    Known(Customer, Memory, Attributes),
+    Known(Box<Known>),
+}
+
+struct Known {
+    customer: Customer,
+    memory: Memory,
+    profile: Attributes,
+    /// What their device is to have as its token from now on, where that changes.
+    token: Option<VisitorRecord>,
 }
 
 /// Everything that one decision needs and that its sample needs again.
@@ -148,7 +154,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     }
     let answer = answer.end(asked.html, trace.as_deref())?;
     count(&snapshot.site, Counted::Decisions, 1);
-    let customer = matches!(visitor, Visitor::Known(..));
+    let customer = matches!(visitor, Visitor::Known(_));
     drop(asks);
     sample(env, context, snapshot, asked, prepared, customer);
     Ok(Response::bytes(200, "application/json", answer))
@@ -178,22 +184,24 @@ impl Visitor {
     fn id(&self) -> Option<VisitorId> {
         match self {
             Self::Anonymous(record) => Some(record.id),
-            Self::Unknown | Self::Known(..) => None,
+            Self::Unknown | Self::Known(_) => None,
         }
     }
 
     fn customer(&self) -> Option<&str> {
         match self {
-            Self::Known(customer, ..) => Some(&customer.id),
+            Self::Known(known) => Some(&known.customer.id),
             Self::Unknown | Self::Anonymous(_) => None,
         }
     }
 
     fn token(&self, snapshot: &Snapshot) -> Result<Option<String>, Failure> {
-        match self {
-            Self::Anonymous(record) => seal_visitor(snapshot, record).map(Some),
-            Self::Unknown | Self::Known(..) => Ok(None),
-        }
+        let record = match self {
+            Self::Unknown => None,
+            Self::Anonymous(record) => Some(record),
+            Self::Known(known) => known.token.as_ref(),
+        };
+        record.map(|record| seal_visitor(snapshot, record)).transpose()
     }
 }
 
@@ -220,7 +228,9 @@ async fn identify(
     let snapshot = &caller.snapshot;
     let customer = match (&asked.identity, &asked.customer) {
         (Some(token), _) => Some(verified(snapshot, token, now_ms).await?),
-        (None, Some(id)) => Some(Customer { id: id.clone(), attributes: BTreeMap::new(), expires_s: 0 }),
+        (None, Some(id)) => {
+            Some(Customer { id: id.clone(), attributes: BTreeMap::new(), issued_s: u64::MAX, expires_s: 0 })
+        }
         (None, None) => None,
     };
     if !consent.personalization {
@@ -229,48 +239,35 @@ async fn identify(
     let topic = facts::topic(asked);
     let period_ms = snapshot.settings.policy.period_ms();
     let page_events = facts::page_events(topic, snapshot);
-    if let Some(customer) = customer {
-        let plan = memory::plan(snapshot, Who::Customer(customer.id.clone()));
-        let see = See { topic: topic.map(str::to_owned), happened: page_events, plan, period_ms, now_ms };
-        let (memory, profile) = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
-        return Ok(Visitor::Known(customer, memory, profile));
-    }
     // A visitor token that does not open is no reason to refuse: its bearer becomes a new visitor.
-    let known = asked.visitor.as_deref().and_then(|token| {
+    let visitor = asked.visitor.as_deref().and_then(|token| {
         snapshot.settings.keyring.open::<VisitorRecord>(Purpose::Visitor, &snapshot.site, token, now_ms).ok()
     });
-    let mut record = match known {
+    if let Some(customer) = customer {
+        let taken = visitor.map(|visitor| memory::take_over(snapshot, visitor, &customer.id, now_ms)).transpose()?;
+        let (history, token) = taken.unwrap_or_default();
+        let plan = memory::plan(snapshot, Who::Customer(customer.id.clone()));
+        let issued_s = asked.identity.is_some().then_some(customer.issued_s);
+        let topic = topic.map(str::to_owned);
+        let is_taken_over = history.is_some();
+        let see = See { issued_s, history, topic, happened: page_events, plan, period_ms, now_ms };
+        let seen = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
+        let Seen::Known(memory, profile) = seen else { return Err(identity::refused(IdentityError::SignedOut)) };
+        if let Some(visitor) = token.as_ref().filter(|_| is_taken_over) {
+            memory::stop_waiting(env, snapshot, visitor.id).await?;
+        }
+        return Ok(Visitor::Known(Box::new(Known { customer, memory, profile, token })));
+    }
+    let mut record = match visitor {
         Some(record) => record,
-        None => VisitorRecord { id: VisitorId::new(random()?), seen_ms: now_ms, memory: Memory::default() },
+        None => memory::anybody(now_ms)?,
     };
     record.memory.see(topic, record.seen_ms, now_ms);
     record.memory.enter(period_ms, now_ms);
-    memory::anonymous(env, snapshot, &mut record, Did { happened: page_events, ..Did::default() }, now_ms).await?;
+    let page = page_events.into_iter().map(|event| (None, event)).collect();
+    memory::anonymous(env, snapshot, &mut record, Did { happened: page, ..Did::default() }, now_ms).await?;
     record.seen_ms = now_ms;
     Ok(Visitor::Anonymous(record))
-}
-
-/// The customer of an identity token; a token verified once is remembered until it expires.
-pub(crate) async fn verified(snapshot: &Snapshot, token: &str, now_ms: u64) -> Result<Customer, Failure> {
-    let refused = |error: portico_protocol::identity::IdentityError| {
-        let errors = vec![FieldError { pointer: "/identity".into(), detail: error.to_string() }];
-        Failure::invalid(ProblemKind::Identity, "Let the site's server issue a new identity token.", errors)
-    };
-    let cached = format!("{} {} {}", snapshot.site, snapshot.version, key_hash(token));
-    let known = IDENTITIES.with_borrow(|identities| identities.get(&cached).cloned());
-    if let Some(customer) = known.filter(|customer| now_ms / 1000 < customer.expires_s) {
-        return Ok(customer);
-    }
-    let unverified = Unverified::parse(snapshot.settings.config.identity.as_ref(), token).map_err(refused)?;
-    verify(&unverified).await.map_err(refused)?;
-    let customer = unverified.customer(now_ms).map_err(refused)?;
-    IDENTITIES.with_borrow_mut(|identities| {
-        if identities.len() >= MOST_IDENTITIES {
-            identities.clear();
-        }
-        identities.insert(cached, customer.clone());
-    });
-    Ok(customer)
 }
 
 fn prepare(
@@ -290,7 +287,8 @@ fn prepare(
             facts::of_memory(&mut facts, &record.memory, &caller.snapshot);
             (record.id.to_string(), record.memory.clone())
         }
-        Visitor::Known(customer, memory, profile) => {
+        Visitor::Known(known) => {
+            let Known { customer, memory, profile, .. } = known.as_ref();
             facts::of_memory(&mut facts, memory, &caller.snapshot);
             facts.extend(Source::Profile, profile.clone());
             facts.extend(Source::Identity, customer.attributes.clone());

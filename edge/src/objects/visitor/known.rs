@@ -1,0 +1,350 @@
+//! What a visitor's object knows: pure, so that it can be tried without a database.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use portico_engine::Seen;
+use portico_protocol::seal::Memory;
+use portico_protocol::triggers::Trigger;
+use serde::{Deserialize, Serialize};
+
+use super::Attributes;
+use crate::triggers::{self, Fired, Happened};
+
+/// Everything known of a visitor; page views of the last moments may not be written yet.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) seen_ms: u64,
+    /// What they did under this name, without the triggers that wait.
+    own: Memory,
+    /// What they did under other names, by source.
+    merged: BTreeMap<String, Merged>,
+    /// All of it together: what decisions and triggers go by.
+    memory: Memory,
+    pub(super) heard: Heard,
+    pub(super) attributes: Attributes,
+    /// When they were last signed out everywhere, in seconds since 1970: identity tokens issued until then are worth nothing.
+    pub(super) signed_out_s: u64,
+}
+
+/// A history that was taken over. It stays as it came, so that it can be given back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Merged {
+    /// When it was first taken over, in milliseconds since 1970.
+    pub(crate) at_ms: u64,
+    /// Until when it goes: a later one of the same source takes its place.
+    pub(crate) until_ms: u64,
+    /// Nothing, where somebody has undone it; then it is not taken over again.
+    pub(crate) memory: Option<Memory>,
+}
+
+/// What was done under another name, on its way to be taken over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct History {
+    /// Whose, such as `visitor/<id>`: what is taken over from one source is counted once.
+    pub(crate) source: String,
+    pub(crate) until_ms: u64,
+    pub(crate) memory: Memory,
+}
+
+/// What somebody did with offers, and otherwise.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Did {
+    pub(crate) dismissed: Vec<String>,
+    pub(crate) seen: Vec<(Report, Seen)>,
+    /// What rules or triggers are about. What no ledger has, such as the page that is asked for, is always news.
+    pub(crate) happened: Vec<(Option<Report>, Happened)>,
+}
+
+/// How the ledger knows of something. What is on record already may be news here all the same: who recorded it was ended
+/// before it was handed on.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// Of what happened, by whatever way it was reported.
+    pub(crate) mark: u64,
+    pub(crate) recorded_ms: u64,
+    pub(crate) is_new: bool,
+}
+
+impl Did {
+    /// What of it is news.
+    pub(crate) fn news(mut self, mut is_news: impl FnMut(Report) -> bool) -> Self {
+        self.seen.retain(|(report, _)| is_news(*report));
+        self.happened.retain(|(report, _)| report.is_none_or(&mut is_news));
+        self
+    }
+
+    /// Adds it to what is remembered; what fires by it.
+    pub(crate) fn remember(&self, memory: &mut Memory, triggers: &[Trigger], now_ms: u64) -> Vec<Fired> {
+        self.dismissed.iter().for_each(|offer| memory.dismiss(offer, now_ms));
+        memory.look(self.seen.iter().map(|(_, seen)| *seen));
+        self.happened.iter().flat_map(|(_, what)| triggers::happened(memory, triggers, what, now_ms)).collect()
+    }
+}
+
+impl Known {
+    /// Histories that are kept apart. Of more, the oldest become part of what they did under this name, for good.
+    const MOST_MERGED: usize = 32;
+
+    pub(super) fn new(
+        (seen_ms, mut own): (u64, Memory),
+        merged: BTreeMap<String, Merged>,
+        heard: Heard,
+        attributes: Attributes,
+        signed_out_s: u64,
+    ) -> Self {
+        let memory = Memory { triggers: std::mem::take(&mut own.triggers), ..Memory::default() };
+        let mut known = Self { seen_ms, own, merged, memory, heard, attributes, signed_out_s };
+        known.put_together();
+        known
+    }
+
+    /// Whether an identity token that was issued then is still good.
+    pub(super) fn admits(&self, issued_s: Option<u64>) -> bool {
+        issued_s.is_none_or(|issued_s| issued_s > self.signed_out_s)
+    }
+
+    /// All of what they did.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// What they did under this name, with the triggers that wait.
+    pub(super) fn own(&self) -> Memory {
+        Memory { triggers: self.memory.triggers.clone(), ..self.own.clone() }
+    }
+
+    pub(super) fn merged(&self) -> &BTreeMap<String, Merged> {
+        &self.merged
+    }
+
+    /// Their histories by source, their own under `name`.
+    pub(super) fn histories(&self, name: &str) -> Vec<History> {
+        let own = History { source: name.to_owned(), until_ms: self.seen_ms, memory: self.own() };
+        let theirs = self.merged.iter().filter_map(|(source, merged)| {
+            let memory = merged.memory.clone()?;
+            Some(History { source: source.clone(), until_ms: merged.until_ms, memory })
+        });
+        std::iter::once(own).chain(theirs).collect()
+    }
+
+    /// A page view, and a decision.
+    pub(super) fn see(&mut self, topic: Option<&str>, period_ms: u64, now_ms: u64) {
+        for memory in [&mut self.own, &mut self.memory] {
+            memory.see(topic, self.seen_ms, now_ms);
+            memory.enter(period_ms, now_ms);
+        }
+        self.seen_ms = now_ms;
+    }
+
+    /// What they did; what fires by it.
+    pub(super) fn did(&mut self, did: Did, triggers: &[Trigger], now_ms: u64) -> Vec<Fired> {
+        let did = did.news(|report| self.heard.is_news(report));
+        let fired = did.remember(&mut self.memory, triggers, now_ms);
+        // What fires goes by all that they did.
+        did.remember(&mut self.own, &[], now_ms);
+        self.note(&fired);
+        self.seen_ms = now_ms;
+        fired
+    }
+
+    /// What fires because nothing has stopped it.
+    pub(super) fn due(&mut self, triggers: &[Trigger], now_ms: u64) -> Vec<Fired> {
+        let fired = triggers::due(&mut self.memory, triggers, now_ms);
+        self.note(&fired);
+        fired
+    }
+
+    /// A firing is an event, and theirs.
+    fn note(&mut self, fired: &[Fired]) {
+        fired.iter().for_each(|fired| self.own.events.record(&Trigger::event_of(&fired.trigger), fired.at_ms));
+    }
+
+    /// Takes a history over, once; says whether anything has changed.
+    pub(super) fn merge(&mut self, history: History, now_ms: u64) -> bool {
+        let History { source, until_ms, memory } = history;
+        let known = self.merged.get(&source);
+        if known.is_some_and(|known| known.memory.is_none() || known.until_ms >= until_ms) {
+            return false;
+        }
+        let (at_ms, before_ms) = known.map_or((now_ms, 0), |known| (known.at_ms, known.until_ms));
+        let waiting = &mut self.memory.triggers;
+        for begun in memory.triggers.iter().filter(|begun| begun.begun_ms > before_ms) {
+            if !waiting.iter().any(|known| known.trigger == begun.trigger) {
+                waiting.push(*begun);
+            }
+        }
+        self.merged.insert(source, Merged { at_ms, until_ms, memory: Some(memory) });
+        self.keep_bounds();
+        self.put_together();
+        true
+    }
+
+    /// Gives a history back, for good; false where there is none of the source.
+    pub(super) fn undo(&mut self, source: &str) -> bool {
+        let Some(merged) = self.merged.get_mut(source) else { return false };
+        merged.memory = None;
+        self.put_together();
+        true
+    }
+
+    fn keep_bounds(&mut self) {
+        while self.merged.len() > Self::MOST_MERGED {
+            let oldest = self.merged.iter().min_by_key(|(source, merged)| (merged.at_ms, (*source).clone()));
+            let Some(source) = oldest.map(|(source, _)| source.clone()) else { return };
+            if let Some(Merged { memory: Some(memory), .. }) = self.merged.remove(&source) {
+                self.own.add(&memory);
+            }
+        }
+    }
+
+    /// In the order of the sources, so that it does not matter which came first. Triggers wait where they wait.
+    fn put_together(&mut self) {
+        let triggers = std::mem::take(&mut self.memory.triggers);
+        self.memory = Memory { triggers, ..self.own.clone() };
+        self.merged.values().filter_map(|merged| merged.memory.as_ref()).for_each(|other| self.memory.add(other));
+    }
+}
+
+/// The reports that were heard last.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Heard {
+    /// Marks, and when they were recorded.
+    last: VecDeque<(u64, u64)>,
+    /// What was recorded until then was heard or never will be: its marks may be forgotten.
+    until_ms: u64,
+}
+
+impl Heard {
+    /// Marks remembered: more than come in one batch.
+    const MOST: usize = 256;
+
+    /// Whether a report is news. It is none the next time.
+    fn is_news(&mut self, report: Report) -> bool {
+        let Report { mark, recorded_ms, is_new } = report;
+        if !is_new && (recorded_ms <= self.until_ms || self.last.iter().any(|(heard, _)| *heard == mark)) {
+            return false;
+        }
+        self.last.push_back((mark, recorded_ms));
+        if self.last.len() > Self::MOST
+            && let Some((_, oldest_ms)) = self.last.pop_front()
+        {
+            self.until_ms = self.until_ms.max(oldest_ms);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portico_protocol::seal::Begun;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: u64 = 1_000_000_000_000;
+
+    fn history(source: &str, until_ms: u64, topics: &[&str]) -> History {
+        let mut memory = Memory::default();
+        for topic in topics {
+            memory.see(Some(topic), 0, NOW);
+        }
+        History { source: source.to_owned(), until_ms, memory }
+    }
+
+    fn views(known: &Known) -> Vec<(&str, u32)> {
+        known.memory().topics.iter().map(|(topic, views)| (topic.as_str(), *views)).collect()
+    }
+
+    #[test]
+    fn a_history_is_taken_over_once_and_can_be_given_back() {
+        let mut known = Known::default();
+        known.see(Some("cards"), 1, NOW);
+        assert!(known.merge(history("visitor/1", 5, &["loans", "loans"]), NOW));
+        assert!(!known.merge(history("visitor/1", 5, &["loans", "loans"]), NOW), "the same again");
+        assert_eq!(views(&known), [("loans", 2), ("cards", 1)]);
+        // They went on without a name, and came back.
+        assert!(known.merge(history("visitor/1", 9, &["loans", "loans", "loans"]), NOW));
+        assert_eq!(views(&known), [("loans", 3), ("cards", 1)]);
+        known.see(Some("cards"), 1, NOW);
+        assert!(known.undo("visitor/1") && !known.undo("visitor/2"));
+        assert_eq!(views(&known), [("cards", 2)]);
+        assert!(!known.merge(history("visitor/1", 20, &["loans"]), NOW), "what was undone stays so");
+    }
+
+    #[test]
+    fn the_order_does_not_matter_and_a_loop_ends() {
+        let parts = [history("visitor/1", 1, &["a", "b"]), history("visitor/2", 1, &["b", "c"])];
+        let together = |order: [usize; 2]| {
+            let mut known = Known::default();
+            for at in order {
+                known.merge(parts[at].clone(), NOW);
+            }
+            known.memory().clone()
+        };
+        assert_eq!(together([0, 1]), together([1, 0]));
+        let (mut one, mut other) = (Known::default(), Known::default());
+        one.see(Some("a"), 1, NOW);
+        other.see(Some("b"), 1, NOW);
+        for _ in 0..3 {
+            for history in one.histories("customer/one") {
+                if history.source != "customer/other" {
+                    other.merge(history, NOW);
+                }
+            }
+            for history in other.histories("customer/other") {
+                if history.source != "customer/one" {
+                    one.merge(history, NOW);
+                }
+            }
+        }
+        assert_eq!((views(&one), views(&other)), (vec![("a", 1), ("b", 1)], vec![("a", 1), ("b", 1)]));
+    }
+
+    #[test]
+    fn of_many_histories_the_oldest_stay_for_good() {
+        let mut known = Known::default();
+        for number in 0..40_u64 {
+            known.merge(history(&format!("visitor/{number}"), 1, &["loans"]), NOW + number);
+        }
+        assert_eq!((known.merged().len(), views(&known)), (Known::MOST_MERGED, vec![("loans", 40)]));
+        assert!(!known.undo("visitor/0") && known.undo("visitor/39"));
+        assert_eq!(views(&known), [("loans", 39)]);
+    }
+
+    #[test]
+    fn what_waits_for_a_visitor_waits_for_the_customer() {
+        let begun = |begun_ms| Begun { trigger: Begun::mark("abandoned"), begun_ms, due_ms: NOW, fired: false };
+        let with = |until_ms, begun| {
+            let mut history = history("visitor/1", until_ms, &[]);
+            history.memory.triggers.push(begun);
+            history
+        };
+        let trigger = json!({ "id": "abandoned", "on": { "event": "opened" }, "unless": { "within_minutes": 10 } });
+        let triggers: Vec<Trigger> = vec![serde_json::from_value(trigger).unwrap()];
+        let mut known = Known::default();
+        known.merge(with(5, begun(4)), NOW);
+        assert_eq!(known.due(&triggers, NOW).len(), 1);
+        // The same again in a later token has fired already.
+        known.merge(with(6, begun(4)), NOW);
+        assert_eq!(known.due(&triggers, NOW).len(), 0);
+    }
+
+    #[test]
+    fn a_report_is_news_once() {
+        let mut heard = Heard::default();
+        let again = |mark, recorded_ms| Report { mark, recorded_ms, is_new: false };
+        let new = |mark, recorded_ms| Report { is_new: true, ..again(mark, recorded_ms) };
+        assert!(heard.is_news(new(1, 1_000)));
+        assert!(!heard.is_news(again(1, 1_000)), "its answer was lost");
+        assert!(heard.is_news(again(2, 900)), "it was recorded and never handed on");
+        assert!(!heard.is_news(again(2, 900)));
+        assert!(heard.is_news(new(1, 1_100)), "withdrawn and reached again");
+        for mark in 10..10 + Heard::MOST as u64 {
+            assert!(heard.is_news(new(mark, 2_000 + mark)));
+        }
+        assert!(!heard.is_news(again(1, 1_000)), "its mark is forgotten, that it is old is not");
+        assert!(!heard.is_news(again(3, 1_100)), "whether it was heard nobody knows: rather not twice");
+        assert!(heard.is_news(again(3, 2_500)));
+        assert_eq!(heard.last.len(), Heard::MOST);
+    }
+}

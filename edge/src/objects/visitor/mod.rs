@@ -1,0 +1,573 @@
+//! `VisitorObject`, one per customer of a site: what is remembered of them across visits and devices, and the triggers that
+//! wait for what they do next. Of an anonymous visitor it holds the triggers that call webhooks, and nothing else.
+//!
+//! One row for what they did and one for what the site's servers say of them, each replaced in one synchronous turn.
+//! Dismissals are idempotent (by offer), and of everything else the marks of the last reports are kept: what is sent again
+//! because nobody confirmed it is heard once. What they did under other names is kept as it came, so that it is taken over
+//! once and can be given back. All of it is written before it is answered. Page views are written together, a moment later: who is
+//! killed in between forgets a page, and no decision waits for a disk. A trigger that has begun is durable, and so is its
+//! message when it fires; an alarm fires what nobody has stopped, and hands messages over until the outbox confirms them.
+
+mod known;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use portico_protocol::customers::{CustomerRecord, MergedHistory};
+use portico_protocol::id::VisitorId;
+use portico_protocol::seal::Memory;
+use portico_protocol::triggers::Trigger;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use worker::{Delay, Env, SqlStorageValue, State};
+
+pub(crate) use known::{Did, History, Report};
+use known::{Heard, Known, Merged};
+
+use super::outbox::{Enqueue, Message};
+use super::sql::{Database, Sql, number};
+use super::{Call, Object, answer, call, object};
+use crate::crypto::random;
+use crate::error::Failure;
+use crate::http::now_ms;
+use crate::log;
+use crate::triggers::{self, Fired, Happened};
+
+const SCHEMA: [&str; 7] = [
+    "CREATE TABLE IF NOT EXISTS memory (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, memory TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS profile (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL, attributes TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY CHECK (one = 1), heard BLOB NOT NULL)",
+    // Histories that were taken over; without a memory where they were given back.
+    "CREATE TABLE IF NOT EXISTS merged (source TEXT PRIMARY KEY, at INTEGER NOT NULL, until INTEGER NOT NULL, memory TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS signed_out (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL)",
+    // The triggers that wait, as they were when they began.
+    "CREATE TABLE IF NOT EXISTS plan (one INTEGER PRIMARY KEY CHECK (one = 1), plan TEXT NOT NULL)",
+    // Messages that the outbox has not confirmed.
+    "CREATE TABLE IF NOT EXISTS outgoing (id TEXT PRIMARY KEY, message TEXT NOT NULL) WITHOUT ROWID",
+];
+
+/// Wait before what the outbox did not confirm is handed over again.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How long page views wait to be written together.
+const WRITE_AFTER: Duration = Duration::from_secs(2);
+
+/// What the site's servers say of a customer: values by attribute.
+pub(crate) type Attributes = BTreeMap<String, serde_json::Value>;
+
+/// Whose memory it is, and what the site wants to be told of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    pub(crate) site: String,
+    /// A customer, or an anonymous visitor.
+    pub(crate) who: Who,
+    pub(crate) triggers: Vec<Trigger>,
+}
+
+/// A visitor, as webhooks name them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Who {
+    /// By the site's own name for them.
+    Customer(String),
+    /// By the id in their token.
+    Visitor(String),
+}
+
+/// A page view: remembered, and all that is remembered comes back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct See {
+    /// When the identity token was issued that names the customer, in seconds since 1970; none where a server names them.
+    pub(crate) issued_s: Option<u64>,
+    /// What they did on this device before they were known.
+    pub(crate) history: Option<History>,
+    pub(crate) topic: Option<String>,
+    /// What of it rules or triggers are about.
+    pub(crate) happened: Vec<Happened>,
+    pub(crate) plan: Plan,
+    /// How long they stay in an arm.
+    pub(crate) period_ms: u64,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for See {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/see";
+    type Answer = Seen;
+}
+
+/// The answer to [`See`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Seen {
+    Known(Memory, Attributes),
+    /// The identity token was issued before they were signed out.
+    SignedOut,
+}
+
+/// Everything known of them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LookUp {}
+
+impl Call for LookUp {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/look-up";
+    type Answer = CustomerRecord;
+}
+
+/// Their histories, for whoever takes them over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Histories {
+    /// What their own is called there.
+    pub(crate) source: String,
+}
+
+impl Call for Histories {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/histories";
+    type Answer = Vec<History>;
+}
+
+/// Takes histories over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TakeOver {
+    pub(crate) histories: Vec<History>,
+    pub(crate) plan: Plan,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for TakeOver {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/take-over";
+    /// How many were new.
+    type Answer = u32;
+}
+
+/// Gives a history back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct GiveBack {
+    pub(crate) source: String,
+}
+
+impl Call for GiveBack {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/give-back";
+    /// Whether there was one.
+    type Answer = bool;
+}
+
+/// Takes no identity token any more that has been issued so far.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SignOut {
+    pub(crate) at_s: u64,
+}
+
+impl Call for SignOut {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/sign-out";
+    type Answer = ();
+}
+
+/// Forgets everything: somebody else remembers it now.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Forget {}
+
+impl Call for Forget {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/forget";
+    type Answer = ();
+}
+
+/// Replaces the profile, or the attributes that are named of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PutProfile {
+    pub(crate) attributes: Attributes,
+    /// Whether attributes that are not named stay as they are.
+    pub(crate) keeps_others: bool,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for PutProfile {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/profile/put";
+    type Answer = ();
+}
+
+/// What the visitor did.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    /// As in [`See`]: what comes with a token from before they were signed out is not theirs.
+    pub(crate) issued_s: Option<u64>,
+    pub(crate) did: Did,
+    pub(crate) plan: Plan,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for Answered {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/answered";
+    type Answer = ();
+}
+
+/// The name of a customer's object.
+pub(crate) fn name(site: &str, customer: &str) -> String {
+    format!("{site}/customer/{customer}")
+}
+
+/// The name of the object of whom a site's server tells by Segment's `anonymousId`.
+pub(crate) fn name_of_segment(site: &str, anonymous: &str) -> String {
+    format!("{site}/segment/{anonymous}")
+}
+
+/// What a history is called where it is taken over.
+pub(crate) fn source_of_customer(customer: &str) -> String {
+    format!("customer/{customer}")
+}
+
+pub(crate) fn source_of_visitor(visitor: VisitorId) -> String {
+    format!("visitor/{visitor}")
+}
+
+pub(crate) fn source_of_segment(anonymous: &str) -> String {
+    format!("segment/{anonymous}")
+}
+
+/// The name of an anonymous visitor's object, which there is only where webhooks have to be told of them.
+pub(crate) fn name_of_anonymous(site: &str, visitor: VisitorId) -> String {
+    format!("{site}/visitor/{visitor}")
+}
+
+/// A visitor.
+pub(crate) struct VisitorObject {
+    state: State,
+    core: Rc<Core>,
+}
+
+struct Core {
+    env: Env,
+    database: Database,
+    known: RefCell<Option<Known>>,
+    /// Whether page views are about to be written.
+    write_set: Cell<bool>,
+}
+
+object!(VisitorObject);
+
+impl Object for VisitorObject {
+    fn new(state: State, env: Env) -> Self {
+        let (database, known, write_set) = (Database::default(), RefCell::default(), Cell::default());
+        Self { state, core: Rc::new(Core { env, database, known, write_set }) }
+    }
+
+    async fn answer(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, Failure> {
+        match path {
+            See::PATH => answer(question, async |call: See| self.see(call).await).await,
+            LookUp::PATH => answer(question, async |_: LookUp| self.look_up()).await,
+            Histories::PATH => answer(question, async |call: Histories| self.histories(&call)).await,
+            TakeOver::PATH => answer(question, async |call: TakeOver| self.take_over(call).await).await,
+            GiveBack::PATH => answer(question, async |call: GiveBack| self.give_back(&call)).await,
+            SignOut::PATH => answer(question, async |call: SignOut| self.sign_out(&call)).await,
+            Forget::PATH => answer(question, async |_: Forget| self.forget().await).await,
+            Answered::PATH => answer(question, async |call: Answered| self.answered(call).await).await,
+            PutProfile::PATH => answer(question, async |call: PutProfile| self.put_profile(call)).await,
+            _ => Err(Failure::Internal("no such operation")),
+        }
+    }
+
+    async fn alarm(&self) -> worker::Result<()> {
+        if let Err(failure) = self.wake().await {
+            log::error("VisitorObject: alarm", &failure);
+            self.state.storage().set_alarm(AGAIN_AFTER).await?;
+        }
+        Ok(())
+    }
+}
+
+impl VisitorObject {
+    async fn see(&self, call: See) -> Result<Seen, Failure> {
+        let See { issued_s, history, topic, happened, plan, period_ms, now_ms } = call;
+        let seen = self.core.with(&self.state, |known| {
+            if !known.admits(issued_s) {
+                return None;
+            }
+            let before = known.memory().triggers.clone();
+            let merged = history.is_some_and(|history| known.merge(history, now_ms));
+            known.see(topic.as_deref(), period_ms, now_ms);
+            let happened = happened.into_iter().map(|what| (None, what)).collect();
+            let fired = known.did(Did { happened, ..Did::default() }, &plan.triggers, now_ms);
+            let answer = Seen::Known(known.memory().clone(), known.attributes.clone());
+            Some((answer, fired, merged, known.memory().triggers != before))
+        })?;
+        let Some((answer, fired, merged, has_begun)) = seen else { return Ok(Seen::SignedOut) };
+        if merged {
+            self.core.write_merged()?;
+        }
+        if merged || has_begun || !fired.is_empty() {
+            self.follow(&plan, fired).await?;
+        } else if !self.core.write_set.replace(true) {
+            let core = Rc::clone(&self.core);
+            self.state.wait_until(async move {
+                Delay::from(WRITE_AFTER).await;
+                core.write_set.set(false);
+                if let Err(failure) = core.write_memory() {
+                    log::error("VisitorObject: page views are not written", &failure);
+                }
+            });
+        }
+        Ok(answer)
+    }
+
+    async fn answered(&self, call: Answered) -> Result<(), Failure> {
+        let Answered { issued_s, did, plan, now_ms } = call;
+        let heard = self.core.with(&self.state, |known| {
+            let before = known.memory().triggers.clone();
+            known.admits(issued_s).then(|| {
+                let fired = known.did(did, &plan.triggers, now_ms);
+                (fired, known.memory().triggers != before)
+            })
+        })?;
+        let Some((fired, has_begun)) = heard else { return Ok(()) };
+        self.core.write_heard()?;
+        if has_begun || !fired.is_empty() {
+            return self.follow(&plan, fired).await;
+        }
+        self.core.write_memory()
+    }
+
+    /// Fires what nobody has stopped in time, and hands over what the outbox has not confirmed.
+    async fn wake(&self) -> Result<(), Failure> {
+        let Some(mut plan) = self.sql()?.first("SELECT plan FROM plan", Vec::new())? else { return Ok(()) };
+        let plan: Plan = serde_json::from_str(&plan.text()?)?;
+        let now_ms = now_ms();
+        let fired = self.core.with(&self.state, |known| known.due(&plan.triggers, now_ms))?;
+        self.follow(&plan, fired).await
+    }
+
+    /// Writes what has begun and fired, in one synchronous turn, and sees to the rest.
+    async fn follow(&self, plan: &Plan, fired: Vec<Fired>) -> Result<(), Failure> {
+        self.core.write_memory()?;
+        let sql = self.sql()?;
+        sql.run(
+            "INSERT INTO plan VALUES (1, ?) ON CONFLICT DO UPDATE SET plan = excluded.plan",
+            vec![serde_json::to_string(plan)?.into()],
+        )?;
+        for fired in &fired {
+            for webhook in &fired.webhooks {
+                let message = message(plan, fired, webhook)?;
+                let values = vec![message.id.clone().into(), serde_json::to_string(&message)?.into()];
+                sql.run("INSERT INTO outgoing VALUES (?, ?)", values)?;
+            }
+        }
+        // Whatever becomes of the hand-over, it is tried again.
+        let due_ms = self.core.with(&self.state, |known| triggers::next_due_ms(known.memory()))?;
+        let is_waiting = !self.outgoing()?.is_empty();
+        let wait = due_ms.map(|due_ms| Duration::from_millis(due_ms.saturating_sub(now_ms())));
+        if let Some(wait) = wait.into_iter().chain(is_waiting.then_some(AGAIN_AFTER)).min() {
+            self.state.storage().set_alarm(wait).await?;
+        }
+        if is_waiting {
+            self.hand_over(&plan.site).await;
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&self, site: &str) {
+        let handing = async {
+            let messages = self.outgoing()?;
+            let ids: Vec<String> = messages.iter().map(|message| message.id.clone()).collect();
+            call(&self.core.env, site, &Enqueue { site: site.to_owned(), messages }).await?;
+            let sql = self.sql()?;
+            ids.into_iter().try_for_each(|id| sql.run("DELETE FROM outgoing WHERE id = ?", vec![id.into()]))
+        };
+        let handed: Result<(), Failure> = handing.await;
+        if let Err(failure) = handed {
+            log::error("VisitorObject: the outbox takes nothing", &failure);
+        }
+    }
+
+    fn outgoing(&self) -> Result<Vec<Message>, Failure> {
+        let rows = self.sql()?.rows("SELECT message FROM outgoing LIMIT 100", Vec::new())?;
+        rows.into_iter().map(|mut row| Ok(serde_json::from_str(&row.text()?)?)).collect()
+    }
+
+    fn sql(&self) -> Result<&Sql, Failure> {
+        self.core.database.get(&self.state, &SCHEMA)
+    }
+
+    fn look_up(&self) -> Result<CustomerRecord, Failure> {
+        self.core.with(&self.state, |known| {
+            let merged = known.merged().iter().map(|(source, merged)| MergedHistory {
+                source: source.clone(),
+                at: merged.at_ms,
+                undone: merged.memory.is_none(),
+                visits: merged.memory.as_ref().map_or(0, |memory| memory.visits),
+            });
+            let mut merged: Vec<MergedHistory> = merged.collect();
+            merged.sort_by_key(|merged| merged.at);
+            CustomerRecord {
+                attributes: known.attributes.clone(),
+                memory: known.memory().clone(),
+                seen_at: known.seen_ms,
+                merged,
+                signed_out_at: known.signed_out_s,
+            }
+        })
+    }
+
+    fn histories(&self, call: &Histories) -> Result<Vec<History>, Failure> {
+        self.core.with(&self.state, |known| known.histories(&call.source))
+    }
+
+    async fn take_over(&self, call: TakeOver) -> Result<u32, Failure> {
+        let TakeOver { histories, plan, now_ms } = call;
+        let merged = self.core.with(&self.state, |known| {
+            histories.into_iter().map(|history| u32::from(known.merge(history, now_ms))).sum()
+        })?;
+        if merged > 0 {
+            self.core.write_merged()?;
+            self.follow(&plan, Vec::new()).await?;
+        }
+        Ok(merged)
+    }
+
+    fn give_back(&self, call: &GiveBack) -> Result<bool, Failure> {
+        let was_there = self.core.with(&self.state, |known| known.undo(&call.source))?;
+        if was_there {
+            self.core.write_merged()?;
+        }
+        Ok(was_there)
+    }
+
+    fn sign_out(&self, call: &SignOut) -> Result<(), Failure> {
+        let at_s = self.core.with(&self.state, |known| {
+            known.signed_out_s = known.signed_out_s.max(call.at_s);
+            known.signed_out_s
+        })?;
+        let write = "INSERT INTO signed_out VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at";
+        self.sql()?.run(write, vec![number(at_s)])
+    }
+
+    /// What waits for the outbox stays until it is there.
+    async fn forget(&self) -> Result<(), Failure> {
+        let sql = self.sql()?;
+        for table in ["memory", "profile", "heard", "merged"] {
+            sql.run(&format!("DELETE FROM {table}"), Vec::new())?;
+        }
+        self.core.known.replace(None);
+        if self.outgoing()?.is_empty() {
+            sql.run("DELETE FROM plan", Vec::new())?;
+            self.state.storage().delete_alarm().await?;
+        }
+        Ok(())
+    }
+
+    fn put_profile(&self, call: PutProfile) -> Result<(), Failure> {
+        let attributes = self.core.with(&self.state, |known| {
+            if !call.keeps_others {
+                known.attributes.clear();
+            }
+            known.attributes.extend(call.attributes);
+            serde_json::to_string(&known.attributes)
+        })??;
+        self.core.database.get(&self.state, &SCHEMA)?.run(
+            "INSERT INTO profile VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, attributes = excluded.attributes",
+            vec![number(call.now_ms), attributes.into()],
+        )
+    }
+}
+
+impl Core {
+    /// Reads or changes what is known, which is read from the database first where it is not in memory.
+    fn with<T>(&self, state: &State, act: impl FnOnce(&mut Known) -> T) -> Result<T, Failure> {
+        let sql = self.database.get(state, &SCHEMA)?;
+        let mut known = self.known.borrow_mut();
+        if known.is_none() {
+            *known = Some(read(sql)?);
+        }
+        Ok(act(known.get_or_insert_default()))
+    }
+
+    fn write_memory(&self) -> Result<(), Failure> {
+        self.write(|known, sql| {
+            let write = "INSERT INTO memory VALUES (1, ?, ?) \
+                         ON CONFLICT DO UPDATE SET seen = excluded.seen, memory = excluded.memory";
+            sql.run(write, vec![number(known.seen_ms), serde_json::to_string(&known.own())?.into()])
+        })
+    }
+
+    fn write_heard(&self) -> Result<(), Failure> {
+        self.write(|known, sql| {
+            let heard = postcard::to_stdvec(&known.heard).map_err(|_| Failure::Internal("marks that do not write"))?;
+            let write = "INSERT INTO heard VALUES (1, ?) ON CONFLICT DO UPDATE SET heard = excluded.heard";
+            sql.run(write, vec![heard.into()])
+        })
+    }
+
+    /// Writes all histories, of which there are a few, and what they did under this name, of which one may have become part.
+    fn write_merged(&self) -> Result<(), Failure> {
+        self.write(|known, sql| {
+            sql.run("DELETE FROM merged", Vec::new())?;
+            for (source, Merged { at_ms, until_ms, memory }) in known.merged() {
+                let memory = memory.as_ref().map(serde_json::to_string).transpose()?;
+                let memory = memory.map_or(SqlStorageValue::Null, SqlStorageValue::from);
+                let values = vec![source.as_str().into(), number(*at_ms), number(*until_ms), memory];
+                sql.run("INSERT INTO merged VALUES (?, ?, ?, ?)", values)?;
+            }
+            Ok(())
+        })?;
+        self.write_memory()
+    }
+
+    fn write(&self, act: impl FnOnce(&Known, &Sql) -> Result<(), Failure>) -> Result<(), Failure> {
+        let known = self.known.borrow();
+        let (Some(known), Some(sql)) = (known.as_ref(), self.database.opened()) else { return Ok(()) };
+        act(known, sql)
+    }
+}
+
+fn read(sql: &Sql) -> Result<Known, Failure> {
+    let did = match sql.first("SELECT seen, memory FROM memory", Vec::new())? {
+        Some(mut row) => (row.number()?, serde_json::from_str(&row.text()?)?),
+        None => (0, Memory::default()),
+    };
+    let mut merged = BTreeMap::new();
+    for mut row in sql.rows("SELECT source, at, until, coalesce(memory, '') FROM merged", Vec::new())? {
+        let (source, at_ms, until_ms, memory) = (row.text()?, row.number()?, row.number()?, row.text()?);
+        let memory = if memory.is_empty() { None } else { Some(serde_json::from_str(&memory)?) };
+        merged.insert(source, Merged { at_ms, until_ms, memory });
+    }
+    let heard = match sql.first("SELECT heard FROM heard", Vec::new())? {
+        Some(mut row) => {
+            postcard::from_bytes(&row.bytes()?).map_err(|_| Failure::Internal("marks that do not read"))?
+        }
+        None => Heard::default(),
+    };
+    let attributes = match sql.first("SELECT attributes FROM profile", Vec::new())? {
+        Some(mut row) => serde_json::from_str(&row.text()?)?,
+        None => Attributes::new(),
+    };
+    let signed_out = sql.first("SELECT at FROM signed_out", Vec::new())?;
+    let signed_out_s = signed_out.map(|mut row| row.number()).transpose()?.unwrap_or(0);
+    Ok(Known::new(did, merged, heard, attributes, signed_out_s))
+}
+
+/// What a webhook is told: a CloudEvent 1.0.
+fn message(plan: &Plan, fired: &Fired, webhook: &str) -> Result<Message, Failure> {
+    let id = HEXLOWER.encode(&random::<16>()?);
+    let (kind, who) = match &plan.who {
+        Who::Customer(customer) => ("customer", customer),
+        Who::Visitor(visitor) => ("visitor", visitor),
+    };
+    let body = json!({
+        "specversion": "1.0",
+        "id": id,
+        "source": format!("/sites/{}", plan.site),
+        "type": "portico.trigger.fired",
+        "subject": format!("{kind}/{who}"),
+        "time": String::from(js_sys::Date::new(&(fired.at_ms as f64).into()).to_iso_string()),
+        "datacontenttype": "application/json",
+        "data": { "trigger": fired.trigger, "begun": fired.begun_ms, "at": fired.at_ms, kind: who },
+    });
+    Ok(Message { id, webhook: webhook.to_owned(), body: body.to_string(), at_ms: fired.at_ms })
+}
