@@ -181,7 +181,9 @@ impl Response {
     pub(crate) fn with_cors(self, path: &str, origin: Option<&str>) -> Self {
         if path.starts_with("/assets/") || path == "/portico.js" {
             self.with("Access-Control-Allow-Origin", "*").with("Cross-Origin-Resource-Policy", "cross-origin")
-        } else if let (Some(origin), "/v1/decide" | "/v1/events") = (origin, path) {
+        } else if let (Some(origin), "/v1/decide" | "/v1/events" | "/v1/privacy/export" | "/v1/privacy/erase") =
+            (origin, path)
+        {
             // `sendBeacon` sends in credentials mode, so the origin is named instead of `*`. No cookie is ever read here.
             self.with("Access-Control-Allow-Origin", origin)
                 .with("Access-Control-Allow-Credentials", "true")
@@ -233,6 +235,6 @@ impl Drop for Abort {
 pub(crate) fn preflight() -> Response {
     Response::empty(204)
         .with("Access-Control-Allow-Methods", "GET, POST, PUT")
-        .with("Access-Control-Allow-Headers", "Content-Type")
+        .with("Access-Control-Allow-Headers", "Authorization, Content-Type")
         .with("Access-Control-Max-Age", "86400")
 }

@@ -74,6 +74,11 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Post, ["v1", "customers", id, "merge", "undo"]) => {
             routes::customers::undo_merge(request, env, id).await
         }
+        (Method::Get, ["v1", "customers", id, "export"]) => routes::privacy::export(&request, env, context, id).await,
+        (Method::Post, ["v1", "customers", id, "erase"]) => routes::privacy::erase(&request, env, context, id).await,
+        (Method::Get, ["v1", "privacy", "export"]) => routes::privacy::export_own(&request, env, context).await,
+        (Method::Post, ["v1", "privacy", "erase"]) => routes::privacy::erase_own(request, env, context).await,
+        (Method::Post, ["v1", "privacy", "verify"]) => routes::privacy::verify(request, env, context).await,
         (Method::Post, ["v1", "customers", id, "sign-out"]) => routes::customers::sign_out(&request, env, id).await,
         (Method::Put, ["v1", "customers", id]) => routes::customers::put(request, env, context, id).await,
         (Method::Post, ["v1", "customers:batch"]) => routes::customers::import(request, env, context).await,
@@ -102,7 +107,8 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
             ["v1", "customers:batch" | "decide" | "decisions" | "events" | "identity" | "outcomes"]
             | ["v1", "go", _]
             | ["v1", "customers", _]
-            | ["v1", "customers", _, "merge" | "sign-out"]
+            | ["v1", "customers", _, "erase" | "export" | "merge" | "sign-out"]
+            | ["v1", "privacy", "erase" | "export" | "verify"]
             | ["v1", "customers", _, "merge", "undo"]
             | ["v1", "sites", _],
         )

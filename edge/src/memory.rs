@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use portico_engine::{Seen, Step, keyed_hash};
 use portico_protocol::events::EventsRequest;
-use portico_protocol::id::VisitorId;
+use portico_protocol::id::{PersonId, VisitorId};
 use portico_protocol::limits::NAME_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::seal::{Purpose, VisitorRecord};
@@ -42,7 +42,7 @@ impl Sender {
     /// Whose it is that is not about a showing.
     pub(crate) fn whose(&self) -> Option<Whose> {
         let token = self.visitor.is_some().then_some(Whose::Token);
-        self.customer.clone().map(Whose::Customer).or(token)
+        self.customer.clone().map(|customer| Whose::Customer(customer, None)).or(token)
     }
 
     /// # Errors
@@ -108,7 +108,7 @@ pub(crate) async fn anonymous(
         call(
             env,
             &visitor::name_of_anonymous(&snapshot.site, visitor.id),
-            &Answered { issued_s: None, did, plan, now_ms },
+            &Answered { issued_s: None, person: None, did, plan, now_ms },
         )
         .await?;
     }
@@ -166,7 +166,8 @@ pub(crate) struct Memories(Vec<Option<Memory>>);
 /// Who did something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Whose {
-    Customer(String),
+    /// With the name that the record has for them, where it is about a showing: after an erasure it is another.
+    Customer(String, Option<PersonId>),
     /// Whom a site's server tells of by Segment's `anonymousId`.
     Segment(String),
     /// The batch's anonymous visitor, whose token came with it.
@@ -223,7 +224,8 @@ impl Memories {
                     };
                     let (decision, step) = (record.decision.to_string(), format!("{step:?}"));
                     let mark = mark(&[b"answer", decision.as_bytes(), record.offer.as_bytes(), step.as_bytes()]);
-                    (record.customer.clone().map_or(Whose::Token, Whose::Customer), mark, what)
+                    let customer = record.customer.clone().map(|customer| Whose::Customer(customer, record.person));
+                    (customer.unwrap_or(Whose::Token), mark, what)
                 }
             };
             Some(Memory { whose, mark, what })
@@ -261,9 +263,13 @@ impl Memories {
         }
         let (mut renewed, mut anonymous) = (None, visitor);
         for (whose, did) in by_person {
-            let (name, plan) = match whose {
-                Whose::Customer(id) => (visitor::name(&snapshot.site, &id), plan(snapshot, Who::Customer(id))),
-                Whose::Segment(id) => (visitor::name_of_segment(&snapshot.site, &id), plan(snapshot, Who::Visitor(id))),
+            let (name, person, plan) = match whose {
+                Whose::Customer(id, person) => {
+                    (visitor::name(&snapshot.site, &id), person, plan(snapshot, Who::Customer(id)))
+                }
+                Whose::Segment(id) => {
+                    (visitor::name_of_segment(&snapshot.site, &id), None, plan(snapshot, Who::Visitor(id)))
+                }
                 Whose::Token => {
                     if let Some(mut visitor) = anonymous.take() {
                         self::anonymous(env, snapshot, &mut visitor, did, now_ms).await?;
@@ -272,7 +278,7 @@ impl Memories {
                     continue;
                 }
             };
-            call(env, &name, &Answered { issued_s, did, plan, now_ms }).await?;
+            call(env, &name, &Answered { issued_s, person, did, plan, now_ms }).await?;
         }
         Ok(renewed)
     }

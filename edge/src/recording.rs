@@ -56,9 +56,13 @@ pub(crate) async fn record(
 ) -> Result<Vec<Taken>, Failure> {
     let mut taken: Vec<Option<Taken>> = rows.iter().map(|_| None).collect();
     let mut by_shard: BTreeMap<u16, Vec<(usize, NewRow)>> = BTreeMap::new();
-    for (at, row) in rows.into_iter().enumerate() {
-        let shard = match &row.entry {
-            Entry::Answer { record, .. } => record.shard,
+    for (at, mut row) in rows.into_iter().enumerate() {
+        let shard = match &mut row.entry {
+            Entry::Answer { record, .. } => {
+                // What many share names nobody.
+                record.customer = None;
+                record.shard
+            }
             Entry::Note { .. } => shard_of(snapshot, &row.id),
         };
         by_shard.entry(shard).or_default().push((at, row));

@@ -68,6 +68,57 @@ pub struct UndoMerge {
     pub source: String,
 }
 
+/// The answer to an erasure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Erasure {
+    /// When, in milliseconds since 1970.
+    pub erased_at: u64,
+    /// Objects that held something of theirs alone, and hold nothing now.
+    pub objects: u32,
+    /// Showings on record that name nobody any more. They stay as counts do.
+    pub showings: u64,
+    /// Messages to webhooks that were not sent any more.
+    pub messages: u64,
+    /// Proves all this, also years later: `POST /v1/privacy/verify`.
+    pub receipt: String,
+}
+
+/// `POST /v1/privacy/verify`: whether a receipt is about a customer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct VerifyErasure {
+    /// The receipt.
+    pub receipt: String,
+    /// The customer's id.
+    pub customer: String,
+}
+
+/// What a receipt says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasureProof {
+    /// When the customer was erased, in milliseconds since 1970.
+    pub erased_at: u64,
+    /// As in [`Erasure`].
+    pub objects: u32,
+    /// As in [`Erasure`].
+    pub showings: u64,
+    /// As in [`Erasure`].
+    pub messages: u64,
+}
+
+/// `POST /v1/privacy/erase`: a visitor asks for themselves.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct EraseRequest {
+    /// The publishable key.
+    #[serde(default)]
+    pub site: String,
+    /// An identity token: everything of the customer.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// A visitor token: everything of the anonymous visitor. The page then forgets the token.
+    #[serde(default)]
+    pub visitor: Option<String>,
+}
+
 /// One line of an import.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CustomerLine {

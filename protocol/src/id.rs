@@ -68,6 +68,10 @@ id! {
     /// One visitor, known or not.
     VisitorId
 }
+id! {
+    /// A customer, as shared records name them. Only their own object knows whose it is: when that is erased, nobody does.
+    PersonId
+}
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,10 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::console::{ConsoleLink, ConsoleLogin};
-use crate::customers::{CustomerLine, CustomerProfile, CustomerRecord, ImportedLine, Merge, MergeCustomer, UndoMerge};
+use crate::customers::{
+    CustomerLine, CustomerProfile, CustomerRecord, EraseRequest, Erasure, ErasureProof, ImportedLine, Merge,
+    MergeCustomer, UndoMerge, VerifyErasure,
+};
 use crate::decide::{DecideRequest, DecideResponse};
 use crate::events::{Event, EventsRequest, EventsResponse};
 use crate::export::{DecisionLine, EventLine};
@@ -89,7 +92,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 41] = [
+const OPERATIONS: [Operation; 46] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -118,6 +121,20 @@ const OPERATIONS: [Operation; 41] = [
         .takes("UndoMerge")
         .with("secret"),
     operation(HttpMethod::Post, "/v1/customers/{id}/sign-out", "Refuse all identity tokens issued so far", 204)
+        .with("secret"),
+    operation(HttpMethod::Get, "/v1/customers/{id}/export", "Everything held on a customer, as one document", 200)
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/customers/{id}/erase", "Erase everything held on a customer", 200)
+        .gives("Erasure")
+        .with("secret"),
+    operation(HttpMethod::Get, "/v1/privacy/export", "The same for a customer who asks, by identity token", 200)
+        .with("identity"),
+    operation(HttpMethod::Post, "/v1/privacy/erase", "Erase everything held on whoever asks", 200)
+        .takes("EraseRequest")
+        .gives("Erasure"),
+    operation(HttpMethod::Post, "/v1/privacy/verify", "What a receipt of an erasure proves", 200)
+        .takes("VerifyErasure")
+        .gives("ErasureProof")
         .with("secret"),
     operation(HttpMethod::Get, "/v1/identity", "Secrets to sign identity tokens with HS256", 200)
         .gives("IdentitySecrets")
@@ -258,6 +275,7 @@ pub fn document() -> OpenApi {
     let mut components = ComponentsBuilder::new()
         .security_scheme("secret", bearer())
         .security_scheme("operator", bearer())
+        .security_scheme("identity", bearer())
         .security_scheme("segment", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Basic).build()))
         .security_scheme("session", session);
     components = schema::<DecideRequest>(components);
@@ -275,6 +293,10 @@ pub fn document() -> OpenApi {
     components = schema::<Merge>(components);
     components = schema::<UndoMerge>(components);
     components = schema::<IdentitySecrets>(components);
+    components = schema::<EraseRequest>(components);
+    components = schema::<Erasure>(components);
+    components = schema::<VerifyErasure>(components);
+    components = schema::<ErasureProof>(components);
     components = schema::<WebhooksState>(components);
     components = schema::<CustomerLine>(components);
     components = schema::<ImportedLine>(components);

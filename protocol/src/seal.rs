@@ -12,7 +12,7 @@ use portico_engine::{Arm, Dismissal, EventMarks, Feature, Seen, keyed_hash};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{DecisionId, VisitorId};
+use crate::id::{DecisionId, PersonId, VisitorId};
 use crate::limits::TOKEN_BYTES;
 
 const VERSION: u8 = 1;
@@ -28,6 +28,8 @@ pub enum Purpose {
     Visitor,
     /// A console session.
     Session,
+    /// Proof that a customer was erased.
+    Receipt,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
             Self::Offer => b'o',
             Self::Visitor => b'v',
             Self::Session => b's',
+            Self::Receipt => b'r',
         }
     }
 }
@@ -198,7 +201,7 @@ pub struct OfferRecord {
     pub promised: Vec<f32>,
     /// Who saw it, where that may be kept.
     pub visitor: Option<VisitorId>,
-    /// The customer, where verified and where that may be kept.
+    /// The customer, where verified and where that may be kept. It travels in the token and is recorded nowhere.
     pub customer: Option<String>,
     /// The publisher on whose page it stood.
     pub partner: Option<String>,
@@ -218,6 +221,9 @@ pub struct OfferRecord {
     /// it was noted.
     #[serde(default)]
     pub entered_ms: u64,
+    /// Who the customer is on record.
+    #[serde(default)]
+    pub person: Option<PersonId>,
 }
 
 /// An [`OfferRecord`] inside of something that is written: as bytes of their own, so that records from before its last
@@ -301,6 +307,28 @@ pub struct VisitorRecord {
     /// The mark of the customer who took this history over; 0 for nobody.
     #[serde(default)]
     pub taken_by: u64,
+}
+
+/// What a receipt of an erasure says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureRecord {
+    /// A hash of the customer's id: who has the id can tell that it is theirs, nobody can tell the id.
+    pub subject: [u8; 32],
+    /// When, in milliseconds since 1970.
+    pub erased_ms: u64,
+    /// Objects that held something of theirs alone, and hold nothing now.
+    pub objects: u32,
+    /// Showings on record that name nobody any more.
+    pub showings: u64,
+    /// Messages to webhooks that were not sent any more.
+    pub messages: u64,
+}
+
+impl Expires for ErasureRecord {
+    /// After ten years, the longest time in which somebody may ask.
+    fn expires_ms(&self) -> u64 {
+        self.erased_ms.saturating_add(3_653 * 86_400_000)
+    }
 }
 
 /// Days without a visit after which an anonymous visitor is forgotten.
@@ -545,6 +573,7 @@ mod tests {
             shard: 0,
             among: vec![],
             entered_ms: 0,
+            person: None,
         }
     }
 

@@ -241,6 +241,24 @@ impl World {
         found.pop().context("no database")
     }
 
+    /// The files of all objects in which something can be read.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn files_with(&self, text: &str) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for file in self.files()? {
+            match std::fs::read(&file) {
+                Ok(bytes) if find(&bytes, text.as_bytes()).is_some() => found.push(file),
+                Ok(_) => {}
+                // Gone since it was listed, as logs of databases are.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| file.display().to_string()),
+            }
+        }
+        Ok(found)
+    }
+
     /// The files of all objects.
     fn files(&self) -> Result<Vec<PathBuf>> {
         let objects = self.data.join("objects");

@@ -12,6 +12,7 @@ mod identity;
 mod learning;
 mod outcomes;
 mod pages;
+mod privacy;
 mod servers;
 mod shadow;
 mod sites;

@@ -509,10 +509,12 @@ fn read_rows(rows: &[ledger::Written]) -> Result<Vec<Row>, Failure> {
 
 /// Whom a record is about, for the comparison of the arms; who is not known is the visitor of one decision.
 fn entrant(record: &OfferRecord) -> Option<Entrant> {
-    let who = match (&record.visitor, &record.customer) {
-        (_, Some(customer)) => format!("customer {customer}"),
-        (Some(visitor), None) => visitor.to_string(),
-        (None, None) => record.decision.to_string(),
+    let who = match (&record.person, &record.customer, &record.visitor) {
+        (Some(person), ..) => person.to_string(),
+        // Rows of an earlier version name their customers.
+        (None, Some(customer), _) => format!("customer {customer}"),
+        (None, None, Some(visitor)) => visitor.to_string(),
+        (None, None, None) => record.decision.to_string(),
     };
     let id = keyed_hash(&[0; 16], &[b"entrant", who.as_bytes()]);
     (record.entered_ms > 0).then_some(Entrant { id, entered_ms: record.entered_ms })

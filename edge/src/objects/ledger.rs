@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use portico_engine::evaluate::Compared;
 use portico_engine::{Arm, Feature, Progress, Step};
-use portico_protocol::id::{DecisionId, VisitorId};
+use portico_protocol::id::{DecisionId, PersonId, VisitorId};
 use portico_protocol::report::DecisionSample;
 use portico_protocol::seal::{OfferRecord, grown};
 use serde::{Deserialize, Serialize};
@@ -30,15 +30,18 @@ use crate::error::Failure;
 use crate::http::now_ms;
 use crate::log;
 
-const SCHEMA: [&str; 6] = [
+const SCHEMA: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, decision TEXT, offer TEXT, \
      step TEXT, at INTEGER NOT NULL, row TEXT NOT NULL, UNIQUE (decision, offer, step))",
     "CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), site TEXT NOT NULL, shard INTEGER NOT NULL)",
     // Sampled decisions lay here once.
     "DROP TABLE IF EXISTS samples",
-    // When customers last had to do with offers: impressions and clicks, which outcomes are attributed to.
-    "CREATE TABLE IF NOT EXISTS touches (customer TEXT NOT NULL, offer TEXT NOT NULL, at INTEGER NOT NULL, seq INTEGER NOT NULL, \
-     PRIMARY KEY (customer, offer, at, seq)) WITHOUT ROWID",
+    // Which rows are about whom, by the name that only their own object can tell. Outcomes are attributed to the impressions
+    // and clicks among them.
+    "CREATE TABLE IF NOT EXISTS persons (person TEXT NOT NULL, offer TEXT NOT NULL, at INTEGER NOT NULL, seq INTEGER NOT NULL, \
+     PRIMARY KEY (person, offer, at, seq)) WITHOUT ROWID",
+    // Named customers.
+    "DROP TABLE IF EXISTS touches",
     // What a stage that stands was worth.
     "CREATE TABLE IF NOT EXISTS worth (decision TEXT NOT NULL, offer TEXT NOT NULL, stage INTEGER NOT NULL, value REAL NOT NULL, \
      PRIMARY KEY (decision, offer, stage)) WITHOUT ROWID",
@@ -191,6 +194,34 @@ impl Call for Append {
     type Answer = Vec<Taken>;
 }
 
+/// Reads what is on record of somebody, in order.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OfPerson {
+    pub(crate) person: PersonId,
+    pub(crate) after: u64,
+    pub(crate) most: u64,
+}
+
+impl Call for OfPerson {
+    const BINDING: &'static str = "LEDGER";
+    const PATH: &'static str = "/person";
+    const IS_BINARY: bool = true;
+    type Answer = Vec<ExportedRow>;
+}
+
+/// Forgets which rows are about somebody; the rows stay, for what they count.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ForgetPerson {
+    pub(crate) person: PersonId,
+}
+
+impl Call for ForgetPerson {
+    const BINDING: &'static str = "LEDGER";
+    const PATH: &'static str = "/person/forget";
+    /// Showings that were about them.
+    type Answer = u64;
+}
+
 /// Asks since when rows are on record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Known {
@@ -208,7 +239,7 @@ impl Call for Known {
 pub(crate) struct FindTouch {
     /// The outcome's.
     pub(crate) id: String,
-    pub(crate) customer: String,
+    pub(crate) person: PersonId,
     pub(crate) offer: String,
     pub(crate) from_ms: u64,
     pub(crate) until_ms: u64,
@@ -378,6 +409,8 @@ impl Object for LedgerObject {
             Known::PATH => answer(question, async |call: Known| self.known(&call)).await,
             FindTouch::PATH => answer(question, async |call: FindTouch| self.touch(&call)).await,
             Export::PATH => answer(question, async |call: Export| self.export(&call)).await,
+            OfPerson::PATH => answer(question, async |call: OfPerson| self.of_person(&call)).await,
+            ForgetPerson::PATH => answer(question, async |call: ForgetPerson| self.forget_person(&call)).await,
             Measure::PATH => answer(question, async |call: Measure| self.measure(&call)).await,
             Reread::PATH => answer(question, async |call: Reread| self.read(call.from, call.to)).await,
             KeepSample::PATH => answer(question, async |call| self.keep_sample(&call)).await,
@@ -438,10 +471,11 @@ impl LedgerObject {
         if known_since(sql, &call.id)?.is_some() {
             return Ok(Touched::Known);
         }
-        let latest = "SELECT touches.at, seq, row FROM touches JOIN rows USING (seq) WHERE customer = ? AND touches.offer = ? \
-                      AND touches.at BETWEEN ? AND ? ORDER BY touches.at DESC, seq DESC LIMIT 1";
+        let latest = "SELECT persons.at, seq, row FROM persons JOIN rows USING (seq) WHERE person = ? AND persons.offer = ? \
+                      AND persons.at BETWEEN ? AND ? AND step IN ('impression', 'stage 0') \
+                      ORDER BY persons.at DESC, seq DESC LIMIT 1";
         let values = vec![
-            call.customer.as_str().into(),
+            call.person.to_string().into(),
             call.offer.as_str().into(),
             number(call.from_ms),
             number(call.until_ms),
@@ -471,6 +505,27 @@ impl LedgerObject {
             Ok(ExportedRow { id, seq: row.seq, row, led_to })
         };
         rows.into_iter().map(read).collect()
+    }
+
+    fn of_person(&self, call: &OfPerson) -> Result<Vec<ExportedRow>, Failure> {
+        let rows = "SELECT id, seq, row FROM rows JOIN (SELECT seq FROM persons WHERE person = ?) USING (seq) \
+                    WHERE seq > ? ORDER BY seq LIMIT ?";
+        let rows =
+            self.sql()?.rows(rows, vec![call.person.to_string().into(), number(call.after), number(call.most)])?;
+        let read = |mut found: sql::Row| {
+            let (id, row) = (found.text()?, Row::of_sql(&mut found)?);
+            Ok(ExportedRow { id, seq: row.seq, row, led_to: Vec::new() })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    fn forget_person(&self, call: &ForgetPerson) -> Result<u64, Failure> {
+        let (sql, person) = (self.sql()?, call.person.to_string());
+        let count =
+            "SELECT count(DISTINCT decision || ' ' || rows.offer) FROM persons JOIN rows USING (seq) WHERE person = ?";
+        let count = sql.first(count, vec![person.as_str().into()])?.map_or(Ok(0), |mut row| row.number())?;
+        sql.run("DELETE FROM persons WHERE person = ?", vec![person.into()])?;
+        Ok(count)
     }
 
     fn measure(&self, call: &Measure) -> Result<Measured, Failure> {
@@ -506,7 +561,7 @@ impl LedgerObject {
         if last == 0 {
             return Ok(false);
         }
-        sql.run("DELETE FROM touches WHERE seq <= ?", vec![number(last)])?;
+        sql.run("DELETE FROM persons WHERE seq <= ?", vec![number(last)])?;
         let worthless = "DELETE FROM worth WHERE (decision, offer) IN (SELECT decision, offer FROM rows WHERE seq <= ? AND step IS NOT NULL)";
         sql.run(worthless, vec![number(last)])?;
         sql.run("DELETE FROM rows WHERE seq <= ?", vec![number(last)])?;
@@ -623,8 +678,8 @@ struct Appending<'a> {
     rows: Vec<NewColumns>,
     /// What the rows say, one after the other.
     contents: Vec<u8>,
-    /// Customer, offer, when it happened, row.
-    touches: Vec<(String, String, u64, u64)>,
+    /// Whom it is about, offer, when it happened, row.
+    persons: Vec<(String, String, u64, u64)>,
 }
 
 /// A step on record.
@@ -657,7 +712,7 @@ impl<'a> Appending<'a> {
             let recorded = Recorded { seq: row.number()?, name: row.text()?, at_ms: row.number()? };
             showings.entry(showing).or_default().push(recorded);
         }
-        Ok(Self { sql, at_ms, seq, known, showings, rows: Vec::new(), contents: Vec::new(), touches: Vec::new() })
+        Ok(Self { sql, at_ms, seq, known, showings, rows: Vec::new(), contents: Vec::new(), persons: Vec::new() })
     }
 
     /// Takes a row unless it is on record.
@@ -703,8 +758,8 @@ impl<'a> Appending<'a> {
             (Step::Stage(stage), Some(value)) => stands(stage).write(value)?,
             _ => {}
         }
-        if let (Some(customer), Step::Impression | Step::Stage(0)) = (&record.customer, step) {
-            self.touches.push((customer.clone(), showing.1.clone(), happened_ms, row.seq));
+        if let Some(person) = &record.person {
+            self.persons.push((person.to_string(), showing.1.clone(), happened_ms, row.seq));
         }
         self.put(id, &row, Some((showing, name)))?;
         Ok(Taken::New(self.at_ms))
@@ -732,16 +787,16 @@ impl<'a> Appending<'a> {
     }
 
     /// Writes everything, with two values for all rows: to bring over and bind one for each column took longer than to
-    /// insert. Touches name rows, so they come last.
+    /// insert. Whom they are about comes last.
     fn write(self) -> Result<(), Failure> {
         if !self.rows.is_empty() {
             let insert = "INSERT INTO rows SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, \
                           substr(?2, value->>6, value->>7) FROM json_each(?1)";
             self.sql.run(insert, vec![serde_json::to_string(&self.rows)?.into(), self.contents.into()])?;
         }
-        if !self.touches.is_empty() {
-            let insert = "INSERT INTO touches SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?)";
-            self.sql.run(insert, vec![serde_json::to_string(&self.touches)?.into()])?;
+        if !self.persons.is_empty() {
+            let insert = "INSERT INTO persons SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?)";
+            self.sql.run(insert, vec![serde_json::to_string(&self.persons)?.into()])?;
         }
         Ok(())
     }

@@ -106,6 +106,20 @@ impl Call for SendAgain {
     type Answer = u64;
 }
 
+/// Sends nothing more about somebody.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Withdraw {
+    /// As the messages name them.
+    pub(crate) subjects: Vec<String>,
+}
+
+impl Call for Withdraw {
+    const BINDING: &'static str = "OUTBOX";
+    const PATH: &'static str = "/withdraw";
+    /// Messages that were withdrawn.
+    type Answer = u64;
+}
+
 /// A site's outbox.
 pub(crate) struct OutboxObject {
     state: State,
@@ -130,6 +144,7 @@ impl Object for OutboxObject {
         match path {
             Enqueue::PATH => answer(question, async |call: Enqueue| self.enqueue(call).await).await,
             LookAt::PATH => answer(question, async |call: LookAt| self.look(&call)).await,
+            Withdraw::PATH => answer(question, async |call: Withdraw| self.withdraw(&call)).await,
             SendAgain::PATH => answer(question, async |call: SendAgain| self.send_again(&call).await).await,
             _ => Err(Failure::Internal("no such operation")),
         }
@@ -183,6 +198,18 @@ impl OutboxObject {
             Ok(DeadLetter { id, webhook, at, attempts, error: row.text()? })
         });
         Ok(WebhooksState { webhooks, dead: dead.collect::<Result<_, Failure>>()? })
+    }
+
+    fn withdraw(&self, call: &Withdraw) -> Result<u64, Failure> {
+        let sql = self.sql()?;
+        let of = "FROM messages WHERE body <> '' AND body->>'subject' = ?";
+        let mut withdrawn = 0;
+        for subject in &call.subjects {
+            let count = sql.first(&format!("SELECT count(*) {of}"), vec![subject.as_str().into()])?;
+            withdrawn += count.map_or(Ok(0), |mut row| row.number())?;
+            sql.run(&format!("DELETE {of}"), vec![subject.as_str().into()])?;
+        }
+        Ok(withdrawn)
     }
 
     async fn send_again(&self, call: &SendAgain) -> Result<u64, Failure> {

@@ -35,6 +35,12 @@ impl Database {
 }
 
 impl Database {
+    /// Brings the schema up in a database whose tables are gone.
+    pub(crate) fn begin_anew(&self, schema: &[&str]) -> Result<(), Failure> {
+        let sql = self.0.get().ok_or(Failure::Internal("the database is not open"))?;
+        schema.iter().try_for_each(|statement| sql.run(statement, Vec::new()))
+    }
+
     /// The database if it is open.
     pub(crate) fn opened(&self) -> Option<&Sql> {
         self.0.get()

@@ -99,14 +99,14 @@ pub(crate) async fn sign_out(request: &Request, env: &Env, id: &str) -> Result<R
 }
 
 /// The customer that a path of a server-side request names.
-struct Named {
-    site: String,
-    id: String,
+pub(crate) struct Named {
+    pub(crate) site: String,
+    pub(crate) id: String,
     object: String,
 }
 
 impl Named {
-    async fn of(request: &Request, env: &Env, id: &str) -> Result<Self, Failure> {
+    pub(crate) async fn of(request: &Request, env: &Env, id: &str) -> Result<Self, Failure> {
         let site = access::server_side(env, request).await?;
         let id = percent_decoded(id);
         match check_id(&id, "") {

@@ -27,7 +27,7 @@ use crate::recording::all_shards;
 use crate::snapshot::{self, Snapshot};
 
 /// Rows asked from a ledger at once: about 500 kB.
-const PAGE_ROWS: u64 = 500;
+pub(crate) const PAGE_ROWS: u64 = 500;
 /// Columns for features in the form that has columns: more attributes than that leave their last out.
 const FEATURE_COLUMNS: usize = 64;
 
@@ -287,7 +287,7 @@ fn logged(line: &DecisionLine) -> Option<Logged> {
     (row.arm == Arm::Explore && line.rank == 1).then(|| Logged::try_from(row).ok()).flatten()
 }
 
-fn event(policy: &Policy, cursor: String, exported: ExportedRow) -> EventLine {
+pub(crate) fn event(policy: &Policy, cursor: String, exported: ExportedRow) -> EventLine {
     let ExportedRow { id, row, .. } = exported;
     let mut line = EventLine { cursor, id, at: row.happened_ms, recorded: row.at_ms, ..EventLine::default() };
     match row.entry {

@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod go;
 pub(crate) mod metrics;
 pub(crate) mod outcomes;
+pub(crate) mod privacy;
 pub(crate) mod report;
 pub(crate) mod segment;
 pub(crate) mod site;

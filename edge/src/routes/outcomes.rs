@@ -14,6 +14,7 @@ use crate::http::{Request, Response, now_ms};
 use crate::memory::Memories;
 use crate::objects::call;
 use crate::objects::ledger::{DAY_MS, Entry, FindTouch, NewRow, Taken, Touched};
+use crate::objects::visitor::{self, WhoIs};
 use crate::recording::{all_shards, busy, record};
 use crate::routes::events::open;
 use crate::routes::metrics::{Counted, count};
@@ -87,10 +88,17 @@ pub(crate) async fn judge(env: &Env, snapshot: &Snapshot, outcome: Outcome, now_
         (None, Some(customer), Some(offer)) => {
             let days = snapshot.settings.config.ledger.attribution_days;
             let from_ms = at_ms.saturating_sub(u64::from(days) * DAY_MS);
-            let (id, customer, offer) = (id.clone(), customer.clone(), offer.clone());
-            match last_touch(env, snapshot, &FindTouch { id, customer, offer, from_ms, until_ms: at_ms }).await? {
+            let touched = match call(env, &visitor::name(&snapshot.site, customer), &WhoIs {}).await? {
+                Some(person) => {
+                    let (id, offer) = (id.clone(), offer.clone());
+                    last_touch(env, snapshot, &FindTouch { id, person, offer, from_ms, until_ms: at_ms }).await?
+                }
+                None => Touched::Never,
+            };
+            match touched {
                 Touched::Known => return Ok(Judged::Known),
-                Touched::At(_, record) => Ok(*record),
+                // The ledger does not know who it is.
+                Touched::At(_, record) => Ok(OfferRecord { customer: Some(customer.clone()), ..*record }),
                 Touched::Never => Err(format!("the customer did not see this offer in the {days} days before")),
             }
         }

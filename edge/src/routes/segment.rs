@@ -117,7 +117,7 @@ pub(crate) async fn segment(
 }
 
 fn of_whom(message: &SegmentMessage) -> Option<Whose> {
-    let customer = message.user_id.clone().map(Whose::Customer);
+    let customer = message.user_id.clone().map(|customer| Whose::Customer(customer, None));
     customer.or(message.anonymous_id.clone().map(Whose::Segment))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use portico_engine::Seen;
+use portico_protocol::id::PersonId;
 use portico_protocol::seal::Memory;
 use portico_protocol::triggers::Trigger;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub(super) struct Known {
     pub(super) attributes: Attributes,
     /// When they were last signed out everywhere, in seconds since 1970: identity tokens issued until then are worth nothing.
     pub(super) signed_out_s: u64,
+    /// Who they are on record.
+    pub(super) person: Option<PersonId>,
 }
 
 /// A history that was taken over. It stays as it came, so that it can be given back.
@@ -91,9 +94,10 @@ impl Known {
         heard: Heard,
         attributes: Attributes,
         signed_out_s: u64,
+        person: Option<PersonId>,
     ) -> Self {
         let memory = Memory { triggers: std::mem::take(&mut own.triggers), ..Memory::default() };
-        let mut known = Self { seen_ms, own, merged, memory, heard, attributes, signed_out_s };
+        let mut known = Self { seen_ms, own, merged, memory, heard, attributes, signed_out_s, person };
         known.put_together();
         known
     }
@@ -101,6 +105,16 @@ impl Known {
     /// Whether an identity token that was issued then is still good.
     pub(super) fn admits(&self, issued_s: Option<u64>) -> bool {
         issued_s.is_none_or(|issued_s| issued_s > self.signed_out_s)
+    }
+
+    /// Whether a record is about them.
+    pub(super) fn is(&self, person: Option<PersonId>) -> bool {
+        person.is_none() || person == self.person
+    }
+
+    /// Whether nothing is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen_ms == 0 && self.person.is_none() && self.attributes.is_empty() && self.merged.is_empty()
     }
 
     /// All of what they did.
@@ -327,6 +341,15 @@ mod tests {
         // The same again in a later token has fired already.
         known.merge(with(6, begun(4)), NOW);
         assert_eq!(known.due(&triggers, NOW).len(), 0);
+    }
+
+    #[test]
+    fn what_is_told_of_somebody_else_is_not_theirs() {
+        let (person, former) = (PersonId::new([1; 16]), PersonId::new([2; 16]));
+        let known = Known { person: Some(person), signed_out_s: 100, ..Known::default() };
+        assert!(known.is(None) && known.is(Some(person)) && !known.is(Some(former)));
+        assert!(!Known::default().is(Some(former)), "erased, and nobody since");
+        assert!(known.admits(None) && known.admits(Some(101)) && !known.admits(Some(100)));
     }
 
     #[test]

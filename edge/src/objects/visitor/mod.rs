@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use portico_protocol::customers::{CustomerRecord, MergedHistory};
-use portico_protocol::id::VisitorId;
+use portico_protocol::id::{PersonId, VisitorId};
 use portico_protocol::seal::Memory;
 use portico_protocol::triggers::Trigger;
 use serde::{Deserialize, Serialize};
@@ -36,10 +36,12 @@ use crate::http::now_ms;
 use crate::log;
 use crate::triggers::{self, Fired, Happened};
 
-const SCHEMA: [&str; 7] = [
+const SCHEMA: [&str; 8] = [
     "CREATE TABLE IF NOT EXISTS memory (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, memory TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS profile (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL, attributes TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY CHECK (one = 1), heard BLOB NOT NULL)",
+    // Who they are on record.
+    "CREATE TABLE IF NOT EXISTS person (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL)",
     // Histories that were taken over; without a memory where they were given back.
     "CREATE TABLE IF NOT EXISTS merged (source TEXT PRIMARY KEY, at INTEGER NOT NULL, until INTEGER NOT NULL, memory TEXT) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS signed_out (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL)",
@@ -101,7 +103,7 @@ impl Call for See {
 /// The answer to [`See`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Seen {
-    Known(Memory, Attributes),
+    Known(PersonId, Memory, Attributes),
     /// The identity token was issued before they were signed out.
     SignedOut,
 }
@@ -169,6 +171,29 @@ impl Call for SignOut {
     type Answer = ();
 }
 
+/// Asks who they are on record; nothing where nothing was recorded of them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WhoIs {}
+
+impl Call for WhoIs {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/who-is";
+    type Answer = Option<PersonId>;
+}
+
+/// Erases everything, but for the time until which identity tokens are worth nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Erase {
+    pub(crate) at_s: u64,
+}
+
+impl Call for Erase {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/erase";
+    /// Whether there was anything.
+    type Answer = bool;
+}
+
 /// Forgets everything: somebody else remembers it now.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Forget {}
@@ -199,6 +224,8 @@ impl Call for PutProfile {
 pub(crate) struct Answered {
     /// As in [`See`]: what comes with a token from before they were signed out is not theirs.
     pub(crate) issued_s: Option<u64>,
+    /// Whom the record is about, where it says so: what is told of who was erased is nobody's.
+    pub(crate) person: Option<PersonId>,
     pub(crate) did: Did,
     pub(crate) plan: Plan,
     pub(crate) now_ms: u64,
@@ -267,6 +294,8 @@ impl Object for VisitorObject {
             Histories::PATH => answer(question, async |call: Histories| self.histories(&call)).await,
             TakeOver::PATH => answer(question, async |call: TakeOver| self.take_over(call).await).await,
             GiveBack::PATH => answer(question, async |call: GiveBack| self.give_back(&call)).await,
+            WhoIs::PATH => answer(question, async |_: WhoIs| self.core.with(&self.state, |known| known.person)).await,
+            Erase::PATH => answer(question, async |call: Erase| self.erase(&call).await).await,
             SignOut::PATH => answer(question, async |call: SignOut| self.sign_out(&call)).await,
             Forget::PATH => answer(question, async |_: Forget| self.forget().await).await,
             Answered::PATH => answer(question, async |call: Answered| self.answered(call).await).await,
@@ -287,6 +316,7 @@ impl Object for VisitorObject {
 impl VisitorObject {
     async fn see(&self, call: See) -> Result<Seen, Failure> {
         let See { issued_s, history, topic, happened, plan, period_ms, now_ms } = call;
+        let fresh = PersonId::new(random()?);
         let seen = self.core.with(&self.state, |known| {
             if !known.admits(issued_s) {
                 return None;
@@ -296,10 +326,16 @@ impl VisitorObject {
             known.see(topic.as_deref(), period_ms, now_ms);
             let happened = happened.into_iter().map(|what| (None, what)).collect();
             let fired = known.did(Did { happened, ..Did::default() }, &plan.triggers, now_ms);
-            let answer = Seen::Known(known.memory().clone(), known.attributes.clone());
-            Some((answer, fired, merged, known.memory().triggers != before))
+            let is_first = known.person.is_none();
+            let person = *known.person.get_or_insert(fresh);
+            let answer = Seen::Known(person, known.memory().clone(), known.attributes.clone());
+            Some((answer, fired, merged, is_first, known.memory().triggers != before))
         })?;
-        let Some((answer, fired, merged, has_begun)) = seen else { return Ok(Seen::SignedOut) };
+        let Some((answer, fired, merged, is_first, has_begun)) = seen else { return Ok(Seen::SignedOut) };
+        if is_first {
+            // Tokens will name them so.
+            self.sql()?.run("INSERT INTO person VALUES (1, ?)", vec![fresh.to_string().into()])?;
+        }
         if merged {
             self.core.write_merged()?;
         }
@@ -319,10 +355,10 @@ impl VisitorObject {
     }
 
     async fn answered(&self, call: Answered) -> Result<(), Failure> {
-        let Answered { issued_s, did, plan, now_ms } = call;
+        let Answered { issued_s, person, did, plan, now_ms } = call;
         let heard = self.core.with(&self.state, |known| {
             let before = known.memory().triggers.clone();
-            known.admits(issued_s).then(|| {
+            (known.admits(issued_s) && known.is(person)).then(|| {
                 let fired = known.did(did, &plan.triggers, now_ms);
                 (fired, known.memory().triggers != before)
             })
@@ -448,6 +484,20 @@ impl VisitorObject {
         self.sql()?.run(write, vec![number(at_s)])
     }
 
+    /// The whole database goes, so that nothing is left in its file: of what is deleted row by row there is.
+    async fn erase(&self, call: &Erase) -> Result<bool, Failure> {
+        let was_there = self.core.with(&self.state, |known| !known.is_empty())?;
+        let storage = self.state.storage();
+        storage.delete_alarm().await?;
+        storage.delete_all().await?;
+        self.core.known.replace(None);
+        self.core.database.begin_anew(&SCHEMA)?;
+        if call.at_s > 0 {
+            self.sign_out(&SignOut { at_s: call.at_s })?;
+        }
+        Ok(was_there)
+    }
+
     /// What waits for the outbox stays until it is there.
     async fn forget(&self) -> Result<(), Failure> {
         let sql = self.sql()?;
@@ -549,7 +599,9 @@ fn read(sql: &Sql) -> Result<Known, Failure> {
     };
     let signed_out = sql.first("SELECT at FROM signed_out", Vec::new())?;
     let signed_out_s = signed_out.map(|mut row| row.number()).transpose()?.unwrap_or(0);
-    Ok(Known::new(did, merged, heard, attributes, signed_out_s))
+    let person = sql.first("SELECT id FROM person", Vec::new())?.map(|mut row| row.text()).transpose()?;
+    let person = person.map(|id| id.parse()).transpose().map_err(|_| Failure::Internal("a person without a name"))?;
+    Ok(Known::new(did, merged, heard, attributes, signed_out_s, person))
 }
 
 /// What a webhook is told: a CloudEvent 1.0.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use portico_engine::evaluate::Compared;
 use portico_engine::{Arm, Ask, Decision, Facts, Filled, Question, Seed, Source, decide as choose, decide_as, explain};
 use portico_protocol::decide::{Consent, DecideRequest};
-use portico_protocol::id::{DecisionId, VisitorId};
+use portico_protocol::id::{DecisionId, PersonId, VisitorId};
 use portico_protocol::identity::{Customer, IdentityError};
 use portico_protocol::limits::BODY_BYTES;
 use portico_protocol::problem::ProblemKind;
@@ -55,6 +55,7 @@ enum Visitor {
 
 struct Known {
     customer: Customer,
+    person: PersonId,
     memory: Memory,
     profile: Attributes,
     /// What their device is to have as its token from now on, where that changes.
@@ -137,6 +138,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
                 shard,
                 among: OfferRecord::bits(&offer.among),
                 entered_ms: prepared.memory.entered_ms,
+                person: visitor.person(),
                 visitor: visitor.id(),
                 customer: visitor.customer().map(str::to_owned),
                 partner: caller.partner.clone(),
@@ -191,6 +193,13 @@ impl Visitor {
     fn customer(&self) -> Option<&str> {
         match self {
             Self::Known(known) => Some(&known.customer.id),
+            Self::Unknown | Self::Anonymous(_) => None,
+        }
+    }
+
+    fn person(&self) -> Option<PersonId> {
+        match self {
+            Self::Known(known) => Some(known.person),
             Self::Unknown | Self::Anonymous(_) => None,
         }
     }
@@ -252,11 +261,13 @@ async fn identify(
         let is_taken_over = history.is_some();
         let see = See { issued_s, history, topic, happened: page_events, plan, period_ms, now_ms };
         let seen = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
-        let Seen::Known(memory, profile) = seen else { return Err(identity::refused(IdentityError::SignedOut)) };
+        let Seen::Known(person, memory, profile) = seen else {
+            return Err(identity::refused(IdentityError::SignedOut));
+        };
         if let Some(visitor) = token.as_ref().filter(|_| is_taken_over) {
             memory::stop_waiting(env, snapshot, visitor.id).await?;
         }
-        return Ok(Visitor::Known(Box::new(Known { customer, memory, profile, token })));
+        return Ok(Visitor::Known(Box::new(Known { customer, person, memory, profile, token })));
     }
     let mut record = match visitor {
         Some(record) => record,
