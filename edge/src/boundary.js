@@ -10,11 +10,14 @@ export function respond(status, lines, body) {
   return new Response(body, { status, headers, encodeBody: headers["Content-Encoding"] ? "manual" : "automatic" });
 }
 
-/** Asks an object: a line each for its binding, the operation, on whose behalf, and its name. */
+/** Asks an object: a line each for its binding, the operation, on whose behalf, and its name, or `#` and its id. */
 export async function ask(env, what, question) {
   const [binding, path, caller, ...name] = what.split("\n");
   // The question lies in WebAssembly's memory, and a call sends all memory that its arguments lie in.
-  return env[binding].getByName(name.join("\n")).answer(path, caller, question.slice());
+  const named = name.join("\n");
+  const { [binding]: objects } = env;
+  const object = named[0] === "#" ? objects.get(objects.idFromString(named.slice(1))) : objects.getByName(named);
+  return object.answer(path, caller, question.slice());
 }
 
 const encoder = new TextEncoder();

@@ -1,9 +1,9 @@
 //! Who may ask what: keys, origins, identity tokens, sessions; and bodies that are not what they should be.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use portico_tests::{Answer, World};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn keys_work_only_where_they_belong() -> Result<()> {
@@ -205,5 +205,56 @@ async fn every_answer_names_its_request_and_a_refusal_does_in_its_document() -> 
     assert_eq!(refused.at("/instance"), &json!(format!("urn:portico:request:{}", named(&refused))));
     let decided = world.post("/v1/decide", &world.question()).await?;
     assert_ne!(named(&decided), named(&refused));
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_operation_refuses_every_credential_that_is_not_its_own() -> Result<()> {
+    let world = World::start().await?;
+    let document: Value = world.request(Method::GET, "/openapi.json").send().await?.json().await?;
+    let operator = world.edge.operator_key().to_owned();
+    let basic = |user: &str| format!("Basic {}", data_encoding::BASE64.encode(format!("{user}:").as_bytes()));
+    let identity = world.identity_of("peter")?;
+    // By the schemes that they are good for; others are good for nothing.
+    let credentials = [
+        ("", String::new()),
+        ("", "Bearer pk_demo".to_owned()),
+        ("", "Bearer sk_guessed".to_owned()),
+        ("", "Bearer".to_owned()),
+        ("", basic("pk_demo")),
+        ("", "Basic !".to_owned()),
+        ("identity", format!("Bearer {identity}")),
+        ("operator", format!("Bearer {operator}")),
+        ("segment", basic("sk_demo")),
+        ("secret session", "Bearer sk_demo".to_owned()),
+    ];
+    let mut asked = 0;
+    for (path, methods) in document["paths"].as_object().context("no paths")? {
+        for (method, operation) in methods.as_object().context("no methods")? {
+            let schemes = operation.pointer("/security/0").and_then(Value::as_object);
+            let scheme = schemes.and_then(|schemes| schemes.keys().next());
+            let path = path.replace("{id}", "peter").replace("{name}", "x").replace("{token}", "x");
+            let path =
+                if scheme.is_some_and(|scheme| scheme == "identity") { format!("{path}?site=pk_demo") } else { path };
+            let method: Method = method.to_uppercase().parse()?;
+            for (good_for, credential) in &credentials {
+                if scheme.is_some_and(|scheme| good_for.split(' ').any(|good| good == scheme)) {
+                    continue;
+                }
+                let mut request = world.request(method.clone(), &path).header("Origin", &world.bank).body("{}");
+                if !credential.is_empty() {
+                    request = request.header("Authorization", credential);
+                }
+                let status = request.header("Cookie", "portico_session=demo~x").send().await?.status().as_u16();
+                if scheme.is_some() {
+                    assert!(matches!(status, 401 | 403), "{method} {path} with `{credential}`: {status}");
+                } else {
+                    assert!(status < 500, "{method} {path} with `{credential}`: {status}");
+                }
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 300, "{asked} requests");
     Ok(())
 }

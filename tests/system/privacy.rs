@@ -13,13 +13,15 @@ use serde_json::{Value, json};
 const CUSTOMER: &str = "customer-zq4711";
 const MARK: &str = "gold-zq0815";
 
-/// The demo's site with an attribute that its servers store, and an offer by it.
+/// The demo's site with an attribute that its servers store, and a webhook that nobody listens to.
 async fn world() -> Result<World> {
     let world = World::start().await?;
     let mut config = serde_json::to_value(&world.config)?;
     let attributes =
         config.pointer_mut("/decisions/attributes").and_then(Value::as_array_mut).context("no attributes")?;
     attributes.push(json!({ "name": "loyalty", "type": "text", "source": "profile" }));
+    config["triggers"] = json!([{ "id": "used", "on": { "event": "calculator_used" }, "webhooks": ["crm"] }]);
+    config["webhooks"] = json!([{ "id": "crm", "url": "http://127.0.0.1:9/hook" }]);
     world.publish(&config).await?;
     Ok(world)
 }
@@ -88,8 +90,13 @@ async fn what_is_held_can_be_had_and_then_nothing_is_left() -> Result<()> {
     let own: Value = own.json().await?;
     assert_eq!((&own["held"], &own["events"]), (export.at("/held"), export.at("/events")));
 
+    let waiting = async || {
+        Ok::<_, anyhow::Error>(world.server(Method::GET, "/v1/webhooks", None).await?.at("/webhooks/0/waiting").clone())
+    };
+    assert_eq!(waiting().await?, 2);
     let erased = world.server(Method::POST, &format!("/v1/customers/{CUSTOMER}/erase"), None).await?;
     assert_eq!((erased.at("/objects"), erased.at("/showings")), (&json!(1), &json!(1)), "{}", erased.text);
+    assert_eq!((erased.at("/messages"), waiting().await?), (&json!(1), json!(1)));
     assert_eq!(world.files_with(CUSTOMER)?, Vec::<std::path::PathBuf>::new());
     let record = world.server(Method::GET, &format!("/v1/customers/{CUSTOMER}"), None).await?;
     assert_eq!((record.at("/attributes"), record.at("/seen_at")), (&json!({}), &json!(0)), "{}", record.text);

@@ -88,5 +88,20 @@ async fn sites_are_apart() -> Result<()> {
         assert_eq!(receipt.at("/accepted"), 0, "{}", receipt.text);
     }
     assert_eq!(world.report().await?.events_folded, 0);
+
+    // A customer of one is not the other's of the same name: neither to look at nor to erase, nor is a receipt.
+    let mut question = world.question();
+    question["customer"] = json!("peter");
+    world.server(Method::POST, "/v1/decide", Some(&question)).await?;
+    let theirs = async |method: Method, path: &str, body: serde_json::Value| {
+        Answer::of(world.request(method, path).bearer_auth("sk_other").body(body.to_string())).await
+    };
+    assert_eq!(theirs(Method::GET, "/v1/customers/peter", json!({})).await?.at("/seen_at"), 0);
+    let erased = theirs(Method::POST, "/v1/customers/peter/erase", json!({})).await?;
+    assert_eq!(erased.at("/objects"), 0, "{}", erased.text);
+    let receipt = json!({ "receipt": erased.at("/receipt"), "customer": "peter" });
+    assert_eq!(theirs(Method::POST, "/v1/privacy/verify", receipt.clone()).await?.status, 200);
+    assert_eq!(world.server(Method::POST, "/v1/privacy/verify", Some(&receipt)).await?.problem(), "token");
+    assert_ne!(world.server(Method::GET, "/v1/customers/peter", None).await?.at("/seen_at"), 0);
     Ok(())
 }

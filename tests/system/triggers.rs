@@ -204,7 +204,7 @@ async fn a_message_is_sent_until_it_is_taken_and_can_be_sent_again() -> Result<(
     }
     world.edge.kill().await?;
     let outbox = Connection::open(world.database("OutboxObject")?)?;
-    let count = |what: &str| outbox.query_row(&format!("SELECT count(*) FROM messages {what}"), [], |row| row.get(0));
+    let count = |what: &str| outbox.query_row(&format!("SELECT count(*) FROM letters {what}"), [], |row| row.get(0));
     let (all, told): (u32, u32) = (count("")?, count("WHERE body <> ''")?);
     assert_eq!((all, told), (4, 0));
     Ok(())

@@ -3,7 +3,8 @@
 //! A message is durable before whoever hands it over hears that it is taken; handed over again, it is known by its id. It
 //! is sent until its receiver takes it (any 2xx), with growing pauses, and given up when the receiver is gone (410), the
 //! webhook is configured no longer, or after [`MOST_ATTEMPTS`]. What was given up stays until it is sent
-//! again, for a month.
+//! again, for a month. Whom it is about only an object of theirs can tell, which is asked before each attempt; a message about
+//! who was erased is not sent.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,11 +16,13 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use portico_protocol::site::SiteConfig;
 use portico_protocol::triggers::{DeadLetter, Webhook, WebhookState, WebhooksState};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::Sha256;
 use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, State};
 
 use super::site::{GetRuntime, RuntimeState};
 use super::sql::{Database, Sql, number};
+use super::visitor::{NameOf, Who};
 use super::{Call, Object, answer, call, object};
 use crate::crypto::random;
 use crate::error::Failure;
@@ -27,11 +30,14 @@ use crate::http::{Abort, now_ms};
 use crate::log;
 use crate::now_or_later::within;
 
-const SCHEMA: [&str; 4] = [
+const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS site (one INTEGER PRIMARY KEY CHECK (one = 1), site TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS messages (id TEXT PRIMARY KEY, webhook TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL, \
-     attempts INTEGER NOT NULL, state INTEGER NOT NULL, due INTEGER NOT NULL, error TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS messages_due ON messages (state, due)",
+    // Named whom they are about.
+    "DROP TABLE IF EXISTS messages",
+    // `object` is the id of the object that can tell whom a message is about.
+    "CREATE TABLE IF NOT EXISTS letters (id TEXT PRIMARY KEY, webhook TEXT NOT NULL, body TEXT NOT NULL, object TEXT NOT NULL, \
+     at INTEGER NOT NULL, attempts INTEGER NOT NULL, state INTEGER NOT NULL, due INTEGER NOT NULL, error TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS letters_due ON letters (state, due)",
     "CREATE TABLE IF NOT EXISTS webhooks (id TEXT PRIMARY KEY, secret TEXT NOT NULL, delivered INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
@@ -59,12 +65,15 @@ const MOST_DEAD: u64 = 100;
 /// Characters of an error that are kept.
 const ERROR_CHARS: usize = 200;
 
-/// A message: a CloudEvent as JSON.
+/// A message: a CloudEvent as JSON, but for whom it is about. The outbox is every visitor's and learns that only when it
+/// sends, from an object of theirs; so nothing here names somebody who was erased.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) webhook: String,
     pub(crate) body: String,
+    /// The id of the visitor's object.
+    pub(crate) object: String,
     pub(crate) at_ms: u64,
 }
 
@@ -109,8 +118,8 @@ impl Call for SendAgain {
 /// Sends nothing more about somebody.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Withdraw {
-    /// As the messages name them.
-    pub(crate) subjects: Vec<String>,
+    /// The ids of their objects.
+    pub(crate) objects: Vec<String>,
 }
 
 impl Call for Withdraw {
@@ -171,9 +180,9 @@ impl OutboxObject {
     async fn enqueue(&self, call: Enqueue) -> Result<(), Failure> {
         let (sql, now_ms) = (self.sql()?, now_ms());
         sql.run("INSERT INTO site VALUES (1, ?) ON CONFLICT DO NOTHING", vec![call.site.into()])?;
-        for Message { id, webhook, body, at_ms } in call.messages {
-            let values = vec![id.into(), webhook.into(), body.into(), number(at_ms), number(now_ms)];
-            sql.run("INSERT INTO messages VALUES (?, ?, ?, ?, 0, 0, ?, '') ON CONFLICT DO NOTHING", values)?;
+        for Message { id, webhook, body, object, at_ms } in call.messages {
+            let values = vec![id.into(), webhook.into(), body.into(), object.into(), number(at_ms), number(now_ms)];
+            sql.run("INSERT INTO letters VALUES (?, ?, ?, ?, ?, 0, 0, ?, '') ON CONFLICT DO NOTHING", values)?;
         }
         self.set_alarm().await
     }
@@ -184,14 +193,14 @@ impl OutboxObject {
         let mut webhooks = Vec::new();
         for Webhook { id, url } in &call.webhooks {
             let count = |state| -> Result<u64, Failure> {
-                let count = "SELECT count(*) FROM messages WHERE webhook = ? AND state = ?";
+                let count = "SELECT count(*) FROM letters WHERE webhook = ? AND state = ?";
                 sql.first(count, vec![id.clone().into(), number(state)])?.map_or(Ok(0), |mut row| row.number())
             };
             let (secret, delivered) = secret_of(sql, id)?;
             let (waiting, dead) = (count(WAITING)?, count(DEAD)?);
             webhooks.push(WebhookState { id: id.clone(), url: url.clone(), secret, waiting, dead, delivered });
         }
-        let dead = "SELECT id, webhook, at, attempts, error FROM messages WHERE state = ? ORDER BY at, id LIMIT ?";
+        let dead = "SELECT id, webhook, at, attempts, error FROM letters WHERE state = ? ORDER BY at, id LIMIT ?";
         let dead = sql.rows(dead, vec![number(DEAD), number(MOST_DEAD)])?.into_iter().map(|mut row| {
             let (id, webhook, at) = (row.text()?, row.text()?, row.number()?);
             let attempts = u32::try_from(row.number()?).unwrap_or(u32::MAX);
@@ -202,13 +211,11 @@ impl OutboxObject {
 
     fn withdraw(&self, call: &Withdraw) -> Result<u64, Failure> {
         let sql = self.sql()?;
-        let of = "FROM messages WHERE body <> '' AND body->>'subject' = ?";
-        let mut withdrawn = 0;
-        for subject in &call.subjects {
-            let count = sql.first(&format!("SELECT count(*) {of}"), vec![subject.as_str().into()])?;
-            withdrawn += count.map_or(Ok(0), |mut row| row.number())?;
-            sql.run(&format!("DELETE {of}"), vec![subject.as_str().into()])?;
-        }
+        let of = format!("FROM letters WHERE state <> {DELIVERED} AND object IN (SELECT value FROM json_each(?))");
+        let objects = serde_json::to_string(&call.objects)?;
+        let count = sql.first(&format!("SELECT count(*) {of}"), vec![objects.as_str().into()])?;
+        let withdrawn = count.map_or(Ok(0), |mut row| row.number())?;
+        sql.run(&format!("DELETE {of}"), vec![objects.into()])?;
         Ok(withdrawn)
     }
 
@@ -218,10 +225,9 @@ impl OutboxObject {
             Some(id) => (" AND id = ?", vec![id.clone().into()]),
             None => ("", Vec::new()),
         };
-        let count = format!("SELECT count(*) FROM messages WHERE state = {DEAD}{chosen}");
+        let count = format!("SELECT count(*) FROM letters WHERE state = {DEAD}{chosen}");
         let count = sql.first(&count, of.clone())?.map_or(Ok(0), |mut row| row.number())?;
-        let again =
-            format!("UPDATE messages SET state = {WAITING}, attempts = 0, due = ? WHERE state = {DEAD}{chosen}");
+        let again = format!("UPDATE letters SET state = {WAITING}, attempts = 0, due = ? WHERE state = {DEAD}{chosen}");
         sql.run(&again, [vec![now], of].concat())?;
         self.set_alarm().await?;
         Ok(count)
@@ -229,7 +235,7 @@ impl OutboxObject {
 
     /// Wakes up for the message that is due next.
     async fn set_alarm(&self) -> Result<(), Failure> {
-        let first = "SELECT due FROM messages WHERE state = ? ORDER BY due LIMIT 1";
+        let first = "SELECT due FROM letters WHERE state = ? ORDER BY due LIMIT 1";
         if let Some(mut row) = self.sql()?.first(first, vec![number(WAITING)])? {
             let wait = Duration::from_millis(row.number()?.saturating_sub(now_ms()));
             self.state.storage().set_alarm(wait).await?;
@@ -243,15 +249,22 @@ impl OutboxObject {
         forget(sql)?;
         let Some(mut site) = sql.first("SELECT site FROM site", Vec::new())? else { return Ok(()) };
         let config = self.core.config(&site.text()?).await?;
-        let due = "SELECT id, webhook, body, attempts FROM messages WHERE state = ? AND due <= ? ORDER BY due LIMIT ?";
+        let due =
+            "SELECT id, webhook, body, object, attempts FROM letters WHERE state = ? AND due <= ? ORDER BY due LIMIT ?";
         let mut sent = Vec::new();
         for mut row in sql.rows(due, vec![number(WAITING), number(now), number(AT_ONCE)])? {
-            let (id, webhook, body, attempts) = (row.text()?, row.text()?, row.text()?, row.number()?);
+            let (id, webhook, body) = (row.text()?, row.text()?, row.text()?);
+            let (object, attempts) = (row.text()?, row.number()?);
+            let env = &self.core.env;
             let url = config.webhooks.iter().find(|known| known.id == webhook).map(|known| known.url.clone());
             let (secret, _) = secret_of(sql, &webhook)?;
             sent.push(async move {
                 let outcome = match url {
-                    Some(url) => send(&url, &secret, &id, body).await,
+                    Some(url) => match addressed(env, &object, &body).await {
+                        Ok(Some(body)) => send(&url, &secret, &id, body).await,
+                        Ok(None) => Outcome::Withdrawn,
+                        Err(failure) => Outcome::Later(failure.to_string(), 0),
+                    },
                     None => Outcome::Hopeless("the webhook is configured no longer".to_owned()),
                 };
                 (id, webhook, attempts + 1, outcome)
@@ -282,7 +295,7 @@ fn forget(sql: &Sql) -> Result<(), Failure> {
     let now = now_ms();
     [(DELIVERED, REMEMBERED_MS), (DEAD, DEAD_MS)].into_iter().try_for_each(|(state, kept_ms)| {
         let values = vec![number(state), number(now.saturating_sub(kept_ms))];
-        sql.run("DELETE FROM messages WHERE state = ? AND due < ?", values)
+        sql.run("DELETE FROM letters WHERE state = ? AND due < ?", values)
     })
 }
 
@@ -303,6 +316,8 @@ enum Outcome {
     /// Again, not before so many milliseconds.
     Later(String, u64),
     Hopeless(String),
+    /// Whom it is about has been erased.
+    Withdrawn,
 }
 
 fn note(sql: &Sql, id: String, webhook: String, attempts: u64, outcome: Outcome) -> Result<(), Failure> {
@@ -311,17 +326,18 @@ fn note(sql: &Sql, id: String, webhook: String, attempts: u64, outcome: Outcome)
         Outcome::Taken => {
             sql.run("UPDATE webhooks SET delivered = delivered + 1 WHERE id = ?", vec![webhook.into()])?;
             // Its id is enough to know it again; what it says of somebody is not kept.
-            sql.run("UPDATE messages SET body = '' WHERE id = ?", vec![id.clone().into()])?;
+            sql.run("UPDATE letters SET body = '' WHERE id = ?", vec![id.clone().into()])?;
             (DELIVERED, now, String::new())
         }
         Outcome::Later(error, at_least_ms) if attempts < MOST_ATTEMPTS => {
             (WAITING, now + pause_ms(attempts, random::<1>()?).max(at_least_ms), error)
         }
         Outcome::Later(error, _) | Outcome::Hopeless(error) => (DEAD, now, error),
+        Outcome::Withdrawn => return sql.run("DELETE FROM letters WHERE id = ?", vec![id.into()]),
     };
     let error: String = error.chars().take(ERROR_CHARS).collect();
     let values = vec![number(state), number(attempts), number(due), error.into(), id.into()];
-    sql.run("UPDATE messages SET state = ?, attempts = ?, due = ?, error = ? WHERE id = ?", values)
+    sql.run("UPDATE letters SET state = ?, attempts = ?, due = ?, error = ? WHERE id = ?", values)
 }
 
 /// The pause after so many attempts: twice as long each time, half of it by chance, so that messages which failed together
@@ -330,6 +346,21 @@ fn pause_ms(attempts: u64, [chance]: [u8; 1]) -> u64 {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(20);
     let pause = (FIRST_PAUSE_MS << doublings).min(LONGEST_PAUSE_MS);
     pause / 2 + pause / 2 * u64::from(chance) / 255
+}
+
+/// The body with whom it is about; nothing where nobody knows any more.
+async fn addressed(env: &Env, object: &str, body: &str) -> Result<Option<String>, Failure> {
+    let Some(who) = call(env, &format!("#{object}"), &NameOf {}).await? else { return Ok(None) };
+    let (kind, name) = match who {
+        Who::Customer(customer) => ("customer", customer),
+        Who::Visitor(visitor) => ("visitor", visitor),
+    };
+    let mut event: Map<String, Value> = serde_json::from_str(body)?;
+    event.insert("subject".to_owned(), format!("{kind}/{name}").into());
+    if let Some(data) = event.get_mut("data").and_then(Value::as_object_mut) {
+        data.insert(kind.to_owned(), name.into());
+    }
+    Ok(Some(Value::Object(event).to_string()))
 }
 
 async fn send(url: &str, secret: &str, id: &str, body: String) -> Outcome {

@@ -167,7 +167,7 @@ pub(crate) async fn erase_own(mut request: Request, env: &Env, context: &Context
     };
     if let Some(visitor) = visitor {
         erased.object(env, &visitor::name_of_anonymous(&snapshot.site, visitor.id), 0).await?;
-        erased.messages(env, snapshot, vec![format!("visitor/{}", visitor.id)]).await?;
+        erased.messages(env, snapshot).await?;
     }
     Response::json(200, &receipt(snapshot, &who, erased)?)
 }
@@ -178,11 +178,15 @@ struct Erased {
     objects: u32,
     showings: u64,
     messages: u64,
+    /// Ids of the objects that were erased.
+    ids: Vec<String>,
 }
 
 impl Erased {
     async fn object(&mut self, env: &Env, name: &str, at_s: u64) -> Result<(), Failure> {
-        self.objects += u32::from(call(env, name, &Erase { at_s }).await?);
+        let (was_there, id) = call(env, name, &Erase { at_s }).await?;
+        self.objects += u32::from(was_there);
+        self.ids.push(id);
         Ok(())
     }
 
@@ -193,10 +197,9 @@ impl Erased {
         Ok(())
     }
 
-    async fn messages(&mut self, env: &Env, snapshot: &Snapshot, subjects: Vec<String>) -> Result<(), Failure> {
-        if !snapshot.settings.config.webhooks.is_empty() {
-            self.messages += call(env, &snapshot.site, &Withdraw { subjects }).await?;
-        }
+    /// Takes back what waits for webhooks. What would be missed is not sent either: nobody can tell whom it is about.
+    async fn messages(&mut self, env: &Env, snapshot: &Snapshot) -> Result<(), Failure> {
+        self.messages += call(env, &snapshot.site, &Withdraw { objects: std::mem::take(&mut self.ids) }).await?;
         Ok(())
     }
 }
@@ -212,7 +215,6 @@ async fn erase_customer(
     let site = &snapshot.site;
     let at_s = now_ms() / 1_000;
     let mut erased = Erased::default();
-    let mut subjects = Vec::new();
     let mut customers = Vec::new();
     // What was given back is somebody else's.
     for source in held.merged.iter().filter(|merged| !merged.undone).map(|merged| &merged.source) {
@@ -221,19 +223,15 @@ async fn erase_customer(
                 if let Ok(id) = id.parse::<VisitorId>() {
                     erased.object(env, &visitor::name_of_anonymous(site, id), 0).await?;
                 }
-                subjects.push(format!("visitor/{id}"));
             }
             Some(("segment", id)) => {
                 erased.object(env, &visitor::name_of_segment(site, id), 0).await?;
-                subjects.push(format!("visitor/{id}"));
             }
             Some(("customer", id)) => customers.push(id),
             _ => {}
         }
     }
     customers.push(customer);
-    subjects.extend(customers.iter().map(|id| format!("customer/{id}")));
-    erased.messages(env, snapshot, subjects).await?;
     for id in customers {
         let name = visitor::name(site, id);
         if let Some(person) = call(env, &name, &WhoIs {}).await? {
@@ -241,6 +239,7 @@ async fn erase_customer(
         }
         erased.object(env, &name, at_s).await?;
     }
+    erased.messages(env, snapshot).await?;
     Ok(erased)
 }
 
@@ -249,7 +248,7 @@ fn subject(site: &str, who: &str) -> [u8; 32] {
 }
 
 fn receipt(snapshot: &Snapshot, who: &str, erased: Erased) -> Result<Erasure, Failure> {
-    let Erased { objects, showings, messages } = erased;
+    let Erased { objects, showings, messages, .. } = erased;
     let erased_at = now_ms();
     let record =
         ErasureRecord { subject: subject(&snapshot.site, who), erased_ms: erased_at, objects, showings, messages };

@@ -171,6 +171,16 @@ impl Call for SignOut {
     type Answer = ();
 }
 
+/// Asks what the site calls them; nothing where nobody knows. The outbox asks, which knows nothing but the object.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NameOf {}
+
+impl Call for NameOf {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/name-of";
+    type Answer = Option<Who>;
+}
+
 /// Asks who they are on record; nothing where nothing was recorded of them.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct WhoIs {}
@@ -190,8 +200,8 @@ pub(crate) struct Erase {
 impl Call for Erase {
     const BINDING: &'static str = "VISITOR";
     const PATH: &'static str = "/erase";
-    /// Whether there was anything.
-    type Answer = bool;
+    /// Whether there was anything, and the object's id.
+    type Answer = (bool, String);
 }
 
 /// Forgets everything: somebody else remembers it now.
@@ -294,6 +304,7 @@ impl Object for VisitorObject {
             Histories::PATH => answer(question, async |call: Histories| self.histories(&call)).await,
             TakeOver::PATH => answer(question, async |call: TakeOver| self.take_over(call).await).await,
             GiveBack::PATH => answer(question, async |call: GiveBack| self.give_back(&call)).await,
+            NameOf::PATH => answer(question, async |_: NameOf| Ok(self.plan()?.map(|plan| plan.who))).await,
             WhoIs::PATH => answer(question, async |_: WhoIs| self.core.with(&self.state, |known| known.person)).await,
             Erase::PATH => answer(question, async |call: Erase| self.erase(&call).await).await,
             SignOut::PATH => answer(question, async |call: SignOut| self.sign_out(&call)).await,
@@ -373,8 +384,7 @@ impl VisitorObject {
 
     /// Fires what nobody has stopped in time, and hands over what the outbox has not confirmed.
     async fn wake(&self) -> Result<(), Failure> {
-        let Some(mut plan) = self.sql()?.first("SELECT plan FROM plan", Vec::new())? else { return Ok(()) };
-        let plan: Plan = serde_json::from_str(&plan.text()?)?;
+        let Some(plan) = self.plan()? else { return Ok(()) };
         let now_ms = now_ms();
         let fired = self.core.with(&self.state, |known| known.due(&plan.triggers, now_ms))?;
         self.follow(&plan, fired).await
@@ -390,7 +400,7 @@ impl VisitorObject {
         )?;
         for fired in &fired {
             for webhook in &fired.webhooks {
-                let message = message(plan, fired, webhook)?;
+                let message = message(&plan.site, fired, webhook, self.state.id().to_string())?;
                 let values = vec![message.id.clone().into(), serde_json::to_string(&message)?.into()];
                 sql.run("INSERT INTO outgoing VALUES (?, ?)", values)?;
             }
@@ -406,6 +416,11 @@ impl VisitorObject {
             self.hand_over(&plan.site).await;
         }
         Ok(())
+    }
+
+    fn plan(&self) -> Result<Option<Plan>, Failure> {
+        let plan = self.sql()?.first("SELECT plan FROM plan", Vec::new())?;
+        plan.map(|mut plan| Ok(serde_json::from_str(&plan.text()?)?)).transpose()
     }
 
     async fn hand_over(&self, site: &str) {
@@ -485,7 +500,7 @@ impl VisitorObject {
     }
 
     /// The whole database goes, so that nothing is left in its file: of what is deleted row by row there is.
-    async fn erase(&self, call: &Erase) -> Result<bool, Failure> {
+    async fn erase(&self, call: &Erase) -> Result<(bool, String), Failure> {
         let was_there = self.core.with(&self.state, |known| !known.is_empty())?;
         let storage = self.state.storage();
         storage.delete_alarm().await?;
@@ -495,10 +510,10 @@ impl VisitorObject {
         if call.at_s > 0 {
             self.sign_out(&SignOut { at_s: call.at_s })?;
         }
-        Ok(was_there)
+        Ok((was_there, self.state.id().to_string()))
     }
 
-    /// What waits for the outbox stays until it is there.
+    /// What waits for the outbox stays until it is there, and who they are until it is sent.
     async fn forget(&self) -> Result<(), Failure> {
         let sql = self.sql()?;
         for table in ["memory", "profile", "heard", "merged"] {
@@ -506,7 +521,6 @@ impl VisitorObject {
         }
         self.core.known.replace(None);
         if self.outgoing()?.is_empty() {
-            sql.run("DELETE FROM plan", Vec::new())?;
             self.state.storage().delete_alarm().await?;
         }
         Ok(())
@@ -604,22 +618,17 @@ fn read(sql: &Sql) -> Result<Known, Failure> {
     Ok(Known::new(did, merged, heard, attributes, signed_out_s, person))
 }
 
-/// What a webhook is told: a CloudEvent 1.0.
-fn message(plan: &Plan, fired: &Fired, webhook: &str) -> Result<Message, Failure> {
+/// What a webhook is told: a CloudEvent 1.0, but for whom it is about.
+fn message(site: &str, fired: &Fired, webhook: &str, object: String) -> Result<Message, Failure> {
     let id = HEXLOWER.encode(&random::<16>()?);
-    let (kind, who) = match &plan.who {
-        Who::Customer(customer) => ("customer", customer),
-        Who::Visitor(visitor) => ("visitor", visitor),
-    };
     let body = json!({
         "specversion": "1.0",
         "id": id,
-        "source": format!("/sites/{}", plan.site),
+        "source": format!("/sites/{site}"),
         "type": "portico.trigger.fired",
-        "subject": format!("{kind}/{who}"),
         "time": String::from(js_sys::Date::new(&(fired.at_ms as f64).into()).to_iso_string()),
         "datacontenttype": "application/json",
-        "data": { "trigger": fired.trigger, "begun": fired.begun_ms, "at": fired.at_ms, kind: who },
+        "data": { "trigger": fired.trigger, "begun": fired.begun_ms, "at": fired.at_ms },
     });
-    Ok(Message { id, webhook: webhook.to_owned(), body: body.to_string(), at_ms: fired.at_ms })
+    Ok(Message { id, webhook: webhook.to_owned(), body: body.to_string(), object, at_ms: fired.at_ms })
 }
