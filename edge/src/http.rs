@@ -28,48 +28,69 @@ const AT_ONCE: [&str; 5] = ["Origin", "Authorization", "Content-Length", "Sec-GP
 /// A request.
 pub(crate) struct Request {
     raw: web_sys::Request,
-    /// Method, address and the headers [`AT_ONCE`], a line each.
-    head: String,
+    head: Head,
     body: Option<Vec<u8>>,
 }
 
-impl Request {
-    /// Of a request whose head and, unless it is large, body have been read.
-    pub(crate) fn new(raw: web_sys::Request, head: String, body: Option<Vec<u8>>) -> Self {
-        Self { raw, head, body }
-    }
+/// Method, address and the headers [`AT_ONCE`], a line each.
+struct Head(String);
 
+impl Head {
     fn line(&self, at: usize) -> &str {
-        self.head.split('\n').nth(at).unwrap_or_default()
+        self.0.split('\n').nth(at).unwrap_or_default()
     }
 
-    pub(crate) fn method(&self) -> Method {
-        self.line(0).to_owned().into()
+    fn url(&self) -> &str {
+        self.line(1)
     }
 
-    /// The path of its address, as it was sent.
-    pub(crate) fn path(&self) -> &str {
-        let (_, rest) = self.line(1).split_once("://").unwrap_or_default();
+    fn path(&self) -> &str {
+        let (_, rest) = self.url().split_once("://").unwrap_or_default();
         let path = rest.find('/').and_then(|start| rest.get(start..)).unwrap_or("/");
         path.split(['?', '#']).next().unwrap_or(path)
     }
 
-    pub(crate) fn url(&self) -> Result<Url, Failure> {
-        Url::parse(self.line(1)).map_err(|_| Failure::Internal("a request without an address"))
-    }
-
-    /// The edge's own origin as the caller sees it.
-    pub(crate) fn own_origin(&self) -> &str {
-        let url = self.line(1);
+    fn own_origin(&self) -> &str {
+        let url = self.url();
         let host = url.find("://").map_or(0, |at| at + 3);
         let end = url.get(host..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host + at);
         url.get(..end).unwrap_or(url)
     }
 
+    /// A header that is known at once: its value, empty where it is missing.
+    fn header(&self, name: &str) -> Option<&str> {
+        AT_ONCE.iter().position(|known| *known == name).map(|at| self.line(2 + at))
+    }
+}
+
+impl Request {
+    /// Of a request whose head and, unless it is large, body have been read.
+    pub(crate) fn new(raw: web_sys::Request, head: String, body: Option<Vec<u8>>) -> Self {
+        Self { raw, head: Head(head), body }
+    }
+
+    pub(crate) fn method(&self) -> Method {
+        self.head.line(0).to_owned().into()
+    }
+
+    /// The path of its address, as it was sent.
+    pub(crate) fn path(&self) -> &str {
+        self.head.path()
+    }
+
+    pub(crate) fn url(&self) -> Result<Url, Failure> {
+        Url::parse(self.head.url()).map_err(|_| Failure::Internal("a request without an address"))
+    }
+
+    /// The edge's own origin as the caller sees it.
+    pub(crate) fn own_origin(&self) -> &str {
+        self.head.own_origin()
+    }
+
     /// A header's value; absent when missing, empty or unreadable.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
-        match AT_ONCE.iter().position(|known| *known == name) {
-            Some(at) => Some(self.line(2 + at)).filter(|value| !value.is_empty()).map(str::to_owned),
+        match self.head.header(name) {
+            Some(value) => (!value.is_empty()).then(|| value.to_owned()),
             None => self.raw.headers().get(name).ok().flatten(),
         }
     }
@@ -237,4 +258,25 @@ pub(crate) fn preflight() -> Response {
         .with("Access-Control-Allow-Methods", "GET, POST, PUT")
         .with("Access-Control-Allow-Headers", "Authorization, Content-Type")
         .with("Access-Control-Max-Age", "86400")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_request_is_read_line_by_line() {
+        let head = |url: &str| Head(format!("POST\n{url}\nhttps://bank.example\n\n12\n1\nFirefox"));
+        let check = |url, path, origin| assert_eq!((head(url).path(), head(url).own_origin()), (path, origin), "{url}");
+        check("https://edge.example/v1/decide", "/v1/decide", "https://edge.example");
+        check("https://edge.example/v1/go/a%2Fb?x=/y#z", "/v1/go/a%2Fb", "https://edge.example");
+        check("http://127.0.0.1:8787/", "/", "http://127.0.0.1:8787");
+        check("http://127.0.0.1:8787", "/", "http://127.0.0.1:8787");
+        check("https://edge.example/a?b=https://evil.example/c", "/a", "https://edge.example");
+        check("", "/", "");
+        let head = head("https://edge.example/");
+        let values: Vec<Option<&str>> = AT_ONCE.iter().map(|name| head.header(name)).collect();
+        assert_eq!(values, [Some("https://bank.example"), Some(""), Some("12"), Some("1"), Some("Firefox")]);
+        assert_eq!((head.line(0), head.header("Cookie")), ("POST", None));
+    }
 }

@@ -68,9 +68,9 @@ impl DecideRequest {
                 serde_json::Value::Array(items) => items.len(),
                 _ => 0,
             };
-            if size + name.len() > 1024 {
+            if size + name.len() > limits::FACT_BYTES {
                 let pointer = format!("/context/{}", escape(name));
-                errors.number(pointer, size + name.len(), 0, 1024, "bytes or members");
+                errors.number(pointer, size + name.len(), 0, limits::FACT_BYTES, "bytes or members");
             }
         }
         if errors.0.is_empty() { Ok(()) } else { Err(errors.0) }

@@ -34,6 +34,8 @@ pub const PLACEMENTS_PER_REQUEST: usize = 20;
 pub const OFFERS_PER_PLACEMENT: u32 = 20;
 /// Context facts in one request.
 pub const CONTEXT_FACTS: usize = 64;
+/// Size of a context fact with its name: bytes of a text, members of a list.
+pub const FACT_BYTES: usize = 1024;
 /// Triggers of a site: what has begun travels in a visitor's token.
 pub const TRIGGERS: usize = 16;
 /// Webhooks of a site.

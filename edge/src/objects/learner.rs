@@ -162,7 +162,6 @@ struct Loaded {
     config: u64,
     progress: Written,
     model_at: u64,
-    lags: VecDeque<u64>,
     encoded: Option<Vec<u8>>,
 }
 
@@ -175,6 +174,9 @@ struct Written {
     rows: u64,
     cursors: BTreeMap<u16, u64>,
     at_ms: u64,
+    /// How late the last batches were, in milliseconds, the newest last.
+    #[serde(default)]
+    lags: VecDeque<u64>,
 }
 
 object!(LearnerObject);
@@ -268,7 +270,7 @@ impl LearnerObject {
         self.load(site).await?;
         let loaded = self.core.loaded.borrow();
         let loaded = loaded.as_ref().ok_or(Failure::Internal("the learner is not loaded"))?;
-        let mut lags: Vec<u64> = loaded.lags.iter().copied().collect();
+        let mut lags: Vec<u64> = loaded.progress.lags.iter().copied().collect();
         lags.sort_unstable();
         let quantile = |part: usize| lags.get((lags.len() * part / 100).min(lags.len().saturating_sub(1))).copied();
         Ok(Figures {
@@ -277,8 +279,8 @@ impl LearnerObject {
             folded: loaded.progress.rows,
             cursors: loaded.progress.cursors.clone(),
             lag: Lag {
-                batches: u32::try_from(loaded.lags.len()).unwrap_or(u32::MAX),
-                last_ms: loaded.lags.back().copied().unwrap_or(0),
+                batches: u32::try_from(loaded.progress.lags.len()).unwrap_or(u32::MAX),
+                last_ms: loaded.progress.lags.back().copied().unwrap_or(0),
                 p50_ms: quantile(50).unwrap_or(0),
                 p95_ms: quantile(95).unwrap_or(0),
             },
@@ -339,10 +341,10 @@ impl Core {
         loaded.fold(shard, fresh, last.seq, 1);
         let now = now_ms();
         loaded.model_at = now;
-        if loaded.lags.len() >= LAGS {
-            loaded.lags.pop_front();
+        if loaded.progress.lags.len() >= LAGS {
+            loaded.progress.lags.pop_front();
         }
-        loaded.lags.push_back(now.saturating_sub(first.at_ms));
+        loaded.progress.lags.push_back(now.saturating_sub(first.at_ms));
         Ok(last.seq)
     }
 }
@@ -432,7 +434,6 @@ async fn load(core: &Core, sql: &Sql, site: &str) -> Result<(), Failure> {
         config: 0,
         model_at: written.at_ms,
         progress: written,
-        lags: VecDeque::new(),
         encoded: None,
     };
     let mut unwritten = 0;

@@ -1,5 +1,6 @@
 //! `POST /v1/outcomes`: what the site's servers know of what became of offers.
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use portico_engine::Step;
 use portico_protocol::events::{EventsResponse, Rejection};
 use portico_protocol::limits::{NAME_BYTES, OUTCOMES_BYTES, OUTCOMES_PER_BATCH};
@@ -22,6 +23,8 @@ use crate::snapshot::{self, Snapshot};
 
 /// Beyond it a value is no amount but a mistake, and sums would lose cents.
 const MOST_VALUE: f64 = 1e12;
+/// Outcomes that are judged at the same time.
+const AT_ONCE: usize = 32;
 
 pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let site = access::server_side(env, &request).await?;
@@ -35,11 +38,14 @@ pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context)
     let now_ms = now_ms();
     let mut answer = EventsResponse::default();
     let (mut rows, mut indices) = (Vec::new(), Vec::new());
-    for (index, outcome) in (0_u32..).zip(asked.outcomes) {
-        let judged = match serde_json::from_value(outcome) {
-            Ok(outcome) => judge(env, &snapshot, outcome, now_ms).await?,
-            Err(error) => Judged::Refused(error.to_string()),
-        };
+    let snapshot = &*snapshot;
+    // Those without a token ask for their customer and every shard.
+    let judging = asked.outcomes.into_iter().map(async |outcome| match serde_json::from_value(outcome) {
+        Ok(outcome) => judge(env, snapshot, outcome, now_ms).await,
+        Err(error) => Ok(Judged::Refused(error.to_string())),
+    });
+    let judged: Vec<Judged> = stream::iter(judging).buffered(AT_ONCE).try_collect().await?;
+    for (index, judged) in (0_u32..).zip(judged) {
         match judged {
             Judged::Row(row) => {
                 rows.push(*row);
@@ -50,9 +56,9 @@ pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context)
         }
     }
     if !rows.is_empty() {
-        let memories = Memories::of(&snapshot, &rows, None, |_| None, now_ms);
-        let stored = record(env, context, &snapshot, rows).await?;
-        memories.keep(env, &snapshot, (None, None), &stored, now_ms).await?;
+        let memories = Memories::of(snapshot, &rows, None, |_| None, now_ms);
+        let stored = record(env, context, snapshot, rows).await?;
+        memories.keep(env, snapshot, (None, None), &stored, now_ms).await?;
         for (index, taken) in indices.into_iter().zip(stored) {
             match taken {
                 Taken::New(_) => answer.accepted += 1,
