@@ -2,6 +2,7 @@
 
 use portico_engine::{Facts, Source};
 use portico_protocol::decide::DecideRequest;
+use portico_protocol::pages::{self, Journey, PageRule, Reading, TOPIC_BYTES};
 use portico_protocol::seal::Memory;
 
 use crate::snapshot::Snapshot;
@@ -34,17 +35,36 @@ pub(crate) fn of_memory(facts: &mut Facts, memory: &Memory, snapshot: &Snapshot)
     }
 }
 
-/// The topic of the page, if it says one that is worth remembering.
+/// Adds what the site's table says of the page, where the page itself does not say it.
+pub(crate) fn read_page(request: &mut DecideRequest, rules: &[PageRule]) {
+    let Reading { topic, journey } = pages::read(rules, &request.page.url, &request.page.title);
+    let read = [("topic", topic), ("journey", journey.map(Journey::name))];
+    for (name, value) in read.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        request.context.entry(name.to_owned()).or_insert_with(|| value.into());
+    }
+}
+
+/// The topic of the page, if it has one that is worth remembering.
 pub(crate) fn topic(request: &DecideRequest) -> Option<&str> {
-    request.context.get("topic").and_then(|topic| topic.as_str()).filter(|topic| (1..=64).contains(&topic.len()))
+    request
+        .context
+        .get("topic")
+        .and_then(|topic| topic.as_str())
+        .filter(|topic| (1..=TOPIC_BYTES).contains(&topic.len()))
 }
 
 /// The events that a decision for a page is, as far as anybody cares.
-pub(crate) fn page_events(topic: Option<&str>, snapshot: &Snapshot) -> Vec<Happened> {
+pub(crate) fn page_events(request: &DecideRequest, snapshot: &Snapshot) -> Vec<Happened> {
     if snapshot.counted_events().next().is_none() && snapshot.triggers().is_empty() {
         return Vec::new();
     }
-    let events = [Some("page".to_owned()), topic.map(|topic| format!("page:{topic}"))];
+    let journey = request.context.get("journey").and_then(|journey| journey.as_str());
+    let journey = journey.filter(|journey| (1..=TOPIC_BYTES).contains(&journey.len()));
+    let events = [
+        Some("page".to_owned()),
+        topic(request).map(|topic| format!("page:{topic}")),
+        journey.map(|journey| format!("journey:{journey}")),
+    ];
     events.into_iter().flatten().filter_map(|event| snapshot.happened(event)).collect()
 }
 

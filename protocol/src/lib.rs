@@ -15,6 +15,7 @@ pub mod identity;
 pub mod limits;
 pub mod openapi;
 pub mod outcomes;
+pub mod pages;
 pub mod problem;
 pub mod report;
 pub mod seal;

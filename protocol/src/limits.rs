@@ -36,6 +36,8 @@ pub const OFFERS_PER_PLACEMENT: u32 = 20;
 pub const CONTEXT_FACTS: usize = 64;
 /// Size of a context fact with its name: bytes of a text, members of a list.
 pub const FACT_BYTES: usize = 1024;
+/// Rules in a site's table of pages.
+pub const PAGE_RULES: usize = 500;
 /// Triggers of a site: what has begun travels in a visitor's token.
 pub const TRIGGERS: usize = 16;
 /// Webhooks of a site.

@@ -600,7 +600,7 @@ mod tests {
         };
         let both = sum(left.clone(), &right);
         assert_eq!(both, sum(right, &left));
-        assert_eq!((both.visits, both.topics.len(), both.entered_ms), (5, 3, 7));
+        assert_eq!((both.visits, both.topics.len(), both.entered_ms), (2, 3, 7));
         assert_eq!(both.topics[0].1 + both.topics[1].1 + both.topics[2].1, 5);
         assert_eq!((both.dismissals.len(), both.seen.len()), (MOST_DISMISSALS, Seen::MOST as usize));
         assert_eq!(both.seen.last().map(|seen| seen.at_ms), Some(39));

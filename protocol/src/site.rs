@@ -13,6 +13,7 @@ use crate::content::{Layout, OfferContent, OfferPresentation};
 use crate::decide::Consent;
 use crate::identity::Identity;
 use crate::limits::{ATTRIBUTION_DAYS, KEEP_DAYS, LEDGER_SHARDS, URL_BYTES};
+use crate::pages::{self, PageRule};
 use crate::problem::FieldError;
 use crate::triggers::{self, Trigger, Webhook};
 
@@ -37,6 +38,9 @@ pub struct SiteConfig {
     /// Offers, rules, placements, goals and models.
     #[schema(value_type = Object)]
     pub decisions: Config,
+    /// What pages are about that do not say it themselves.
+    #[serde(default)]
+    pub pages: Vec<PageRule>,
     /// How each placement is arranged; `list` where absent.
     #[serde(default)]
     pub layouts: BTreeMap<String, Layout>,
@@ -250,6 +254,7 @@ impl SiteConfig {
         }
         let identity = self.identity.iter().flat_map(Identity::errors);
         errors.extend(identity.map(|error| FieldError { pointer: format!("/identity{}", error.pointer), ..error }));
+        errors.extend(pages::errors(&self.pages));
         errors.extend(triggers::errors(&self.triggers, &self.webhooks));
         let (_, wrong) = Policy::compile(&self.decisions);
         errors.extend(

@@ -133,3 +133,35 @@ async fn what_was_recorded_but_not_heard_counts_when_it_is_sent_again() -> Resul
     assert_eq!(excluded(&world, &question).await?.0, None);
     Ok(())
 }
+
+#[tokio::test]
+async fn pages_that_say_nothing_are_read_by_the_sites_table() -> Result<()> {
+    let world = World::start().await?;
+    let mut config = serde_json::to_value(&world.config)?;
+    let happened = |name: &str| json!({ "events": name, "within_days": 7, "op": "ge", "value": 1 });
+    let offers = config.pointer_mut("/decisions/offers").and_then(Value::as_array_mut).context("no offers")?;
+    let offer = offers.iter_mut().find(|offer| offer["id"] == COUNTED).context("no such offer")?;
+    offer["rule"] = json!({ "all": [happened("page:mortgages"), happened("journey:choose")] });
+    config["pages"] = json!([{ "topic": "mortgages" }]);
+    let draft = world.server(Method::PUT, "/v1/site/draft", Some(&config)).await?;
+    assert_eq!(draft.at("/errors/0/pointer"), "/pages/0", "{}", draft.text);
+    config["pages"] = json!([
+        { "url": "/en/mortgages*", "topic": "mortgages" },
+        { "title": "compare", "journey": "choose" },
+    ]);
+    world.publish(&config).await?;
+    let visit = async |visitor: &Value, topic: Option<&str>| {
+        let mut question = world.question();
+        question["page"] =
+            json!({ "url": format!("{}/en/mortgages/fix?x=1", world.bank), "title": "Compare mortgages" });
+        question["context"] = topic.map_or(json!({}), |topic| json!({ "topic": topic }));
+        question["visitor"] = visitor.clone();
+        excluded(&world, &question).await
+    };
+    // The page's own word goes before the table's.
+    let (out, visitor) = visit(&Value::Null, Some("cards")).await?;
+    assert!(out.is_some(), "a page about cards");
+    let (out, _) = visit(&visitor, None).await?;
+    assert_eq!(out, None, "a page about mortgages, where one chooses");
+    Ok(())
+}

@@ -88,6 +88,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     if asked.customer.is_some() && !caller.trusted {
         return Err(Failure::refused(ProblemKind::Forbidden, "Only a secret key may name a customer."));
     }
+    facts::read_page(&mut asked, &caller.snapshot.settings.config.pages);
     let consent = asked.consent.unwrap_or(caller.snapshot.settings.config.consent_default);
     let consent = if private { Consent::default() } else { consent };
     let now_ms = now_ms();
@@ -247,7 +248,7 @@ async fn identify(
     }
     let topic = facts::topic(asked);
     let period_ms = snapshot.settings.policy.period_ms();
-    let page_events = facts::page_events(topic, snapshot);
+    let page_events = facts::page_events(asked, snapshot);
     // A visitor token that does not open is no reason to refuse: its bearer becomes a new visitor.
     let visitor = asked.visitor.as_deref().and_then(|token| {
         snapshot.settings.keyring.open::<VisitorRecord>(Purpose::Visitor, &snapshot.site, token, now_ms).ok()
