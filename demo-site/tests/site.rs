@@ -289,7 +289,7 @@ async fn the_configuration_has_words_a_picture_and_a_form_for_every_offer() {
         assert!(!text.to_lowercase().contains(&persona.id), "no rule names {}", persona.id);
     }
     let identity = config.identity.unwrap();
-    assert_eq!((identity.issuer.as_str(), identity.keys[0].kid.as_str()), (BANK, key.kid().as_str()));
+    assert_eq!((identity.issuer.as_str(), identity.keys[0].kid()), (BANK, key.kid().as_str()));
 
     let site = bank_with(key);
     assert_eq!(config.decisions.offers.len(), config.content.len());

@@ -14,12 +14,12 @@ use portico_protocol::identity::{
 use portico_protocol::limits::JWKS_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
 use sha2::Sha256;
-use worker::{Context, Env, Fetch, Method, RequestInit, RequestRedirect};
+use worker::{Context, Delay, Env, Fetch, Method, RequestInit, RequestRedirect};
 
 use crate::access;
 use crate::crypto::{key_hash, verify};
 use crate::error::Failure;
-use crate::http::{Abort, Request, Response};
+use crate::http::{Abort, Request, Response, now_ms};
 use crate::log;
 use crate::now_or_later::within;
 use crate::snapshot::{self, Snapshot};
@@ -34,6 +34,8 @@ const KEYS_MS: u64 = 600_000;
 const KEYS_AGAIN_MS: u64 = 5_000;
 /// How long an issuer is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often somebody looks whether another's answer is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 thread_local! {
     /// By site, configuration and hash of the token: the customer, and until when it is believed.
@@ -46,8 +48,27 @@ thread_local! {
 #[derive(Clone, Default)]
 struct Published {
     keys: Rc<Vec<IdentityKey>>,
+    /// Whether it was ever fetched.
+    is_known: bool,
     /// When it was last asked for, with or without an answer.
     asked_ms: u64,
+    /// Whether that has ended.
+    has_ended: bool,
+}
+
+impl Published {
+    fn of(name: &str) -> Self {
+        PUBLISHED.with_borrow(|all| all.get(name).cloned()).unwrap_or_default()
+    }
+
+    fn remember(self, name: &str) {
+        PUBLISHED.with_borrow_mut(|all| all.insert(name.to_owned(), self));
+    }
+
+    /// Somebody else is asking, unless that was given up long since.
+    fn is_awaited(&self) -> bool {
+        !self.has_ended && now_ms().saturating_sub(self.asked_ms) < 2 * PATIENCE.as_millis() as u64
+    }
 }
 
 /// The customer of an identity token.
@@ -102,23 +123,26 @@ async fn published(snapshot: &Snapshot, fresh_ms: u64, now_ms: u64) -> Rc<Vec<Id
         return Rc::default();
     };
     let name = format!("{} {url}", snapshot.site);
-    let known = PUBLISHED.with_borrow(|all| all.get(&name).cloned()).unwrap_or_default();
+    let mut known = Published::of(&name);
+    // Who knows no key that fits waits for whoever asks already; others take what there is.
+    while (!known.is_known || fresh_ms < KEYS_MS) && known.is_awaited() {
+        Delay::from(LOOK_AGAIN).await;
+        known = Published::of(&name);
+    }
     if now_ms.saturating_sub(known.asked_ms) < fresh_ms {
         return known.keys;
     }
-    // Whoever comes meanwhile takes what is there.
-    let asked = Published { asked_ms: now_ms, ..known.clone() };
-    PUBLISHED.with_borrow_mut(|all| all.insert(name.clone(), asked));
+    Published { asked_ms: now_ms, has_ended: false, ..known.clone() }.remember(&name);
     let late = || Err(Failure::Internal("the issuer does not answer in time"));
     match within(PATIENCE, fetch_keys(url)).await.unwrap_or_else(late) {
         Ok(keys) => {
             let keys = Rc::new(keys);
-            let fetched = Published { keys: Rc::clone(&keys), asked_ms: now_ms };
-            PUBLISHED.with_borrow_mut(|all| all.insert(name, fetched));
+            Published { keys: Rc::clone(&keys), is_known: true, asked_ms: now_ms, has_ended: true }.remember(&name);
             keys
         }
         Err(failure) => {
             log::error("keys of an issuer of identity tokens", &failure);
+            Published { asked_ms: now_ms, has_ended: true, ..known.clone() }.remember(&name);
             known.keys
         }
     }

@@ -22,7 +22,7 @@ use crate::error::Failure;
 use crate::identity::verified;
 use crate::objects::call;
 use crate::objects::ledger::{Entry, NewRow, Taken};
-use crate::objects::visitor::{self, Answered, Did, Forget, History, Plan, Report, Who};
+use crate::objects::visitor::{self, Answered, Did, History, Plan, Report, StopWaiting, Who};
 use crate::routes::decide::seal_visitor;
 use crate::snapshot::Snapshot;
 use crate::triggers::{self, Happened};
@@ -42,7 +42,7 @@ impl Sender {
     /// Whose it is that is not about a showing.
     pub(crate) fn whose(&self) -> Option<Whose> {
         let token = self.visitor.is_some().then_some(Whose::Token);
-        self.customer.clone().map(|customer| Whose::Customer(customer, None)).or(token)
+        self.customer.clone().map(Whose::Customer).or(token)
     }
 
     /// # Errors
@@ -108,12 +108,16 @@ pub(crate) async fn anonymous(
         call(
             env,
             &visitor::name_of_anonymous(&snapshot.site, visitor.id),
-            &Answered { issued_s: None, person: None, did, plan, now_ms },
+            &Answered { issued_s: None, did, plan, now_ms },
         )
         .await?;
     }
     triggers::due(&mut visitor.memory, snapshot.triggers(), now_ms);
-    let (before_ms, heard_ms) = (visitor.heard_ms, &mut visitor.heard_ms);
+    let before_ms = visitor.heard_ms;
+    // Also where it changes the memory and nothing else: a later history takes the place of an earlier one.
+    let dismissed_ms = did.dismissed.iter().map(|(report, _)| report.recorded_ms).max();
+    visitor.heard_ms = dismissed_ms.unwrap_or(0).max(before_ms);
+    let heard_ms = &mut visitor.heard_ms;
     let is_news = |report: Report| {
         *heard_ms = report.recorded_ms.max(*heard_ms);
         report.is_new || report.recorded_ms > before_ms
@@ -131,19 +135,36 @@ pub(crate) fn take_over(
     customer: &str,
     now_ms: u64,
 ) -> Result<(Option<History>, Option<VisitorRecord>), Failure> {
-    // Never 0, which is nobody's.
-    let mark = keyed_hash(&snapshot.settings.hash_key, &[b"taken by", customer.as_bytes()]) | 1;
+    let mark = mark_of(snapshot, customer);
     if visitor.taken_by != 0 && visitor.taken_by != mark {
-        let fresh = VisitorRecord { taken_by: mark, ..anybody(now_ms)? };
-        return Ok((None, Some(fresh)));
+        return Ok((None, Some(taken_by(mark, now_ms)?)));
     }
     let history = History {
         source: visitor::source_of_visitor(visitor.id),
         until_ms: visitor.seen_ms.max(visitor.heard_ms),
+        taken_ms: visitor.taken_ms,
         memory: visitor.memory.clone(),
     };
-    let is_first = std::mem::replace(&mut visitor.taken_by, mark) == 0;
+    let is_first = visitor.taken_by == 0;
+    if is_first {
+        visitor.taken_by = mark;
+        visitor.taken_ms = now_ms;
+    }
     Ok((Some(history), is_first.then_some(visitor)))
+}
+
+/// How a token names the customer who took its history over: never 0, which is nobody's.
+fn mark_of(snapshot: &Snapshot, customer: &str) -> u64 {
+    keyed_hash(&snapshot.settings.hash_key, &[b"taken by", customer.as_bytes()]) | 1
+}
+
+/// A device that begins anew with a customer.
+pub(crate) fn begun_by(snapshot: &Snapshot, customer: &str, now_ms: u64) -> Result<VisitorRecord, Failure> {
+    taken_by(mark_of(snapshot, customer), now_ms)
+}
+
+fn taken_by(mark: u64, now_ms: u64) -> Result<VisitorRecord, Failure> {
+    Ok(VisitorRecord { taken_by: mark, taken_ms: now_ms, ..anybody(now_ms)? })
 }
 
 /// An object of an anonymous visitor whose history was taken over tells nobody any more: the customer's does.
@@ -151,13 +172,13 @@ pub(crate) async fn stop_waiting(env: &Env, snapshot: &Snapshot, visitor: Visito
     if snapshot.triggers().iter().all(|trigger| trigger.webhooks.is_empty()) {
         return Ok(());
     }
-    call(env, &visitor::name_of_anonymous(&snapshot.site, visitor), &Forget {}).await
+    call(env, &visitor::name_of_anonymous(&snapshot.site, visitor), &StopWaiting {}).await
 }
 
 /// A visitor of whom nothing is known.
 pub(crate) fn anybody(now_ms: u64) -> Result<VisitorRecord, Failure> {
     let memory = portico_protocol::seal::Memory::default();
-    Ok(VisitorRecord { id: VisitorId::new(random()?), seen_ms: now_ms, memory, heard_ms: 0, taken_by: 0 })
+    Ok(VisitorRecord { id: VisitorId::new(random()?), seen_ms: now_ms, memory, heard_ms: 0, taken_by: 0, taken_ms: 0 })
 }
 
 /// What is worth remembering of a batch of rows, row by row.
@@ -166,8 +187,7 @@ pub(crate) struct Memories(Vec<Option<Memory>>);
 /// Who did something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Whose {
-    /// With the name that the record has for them, where it is about a showing: after an erasure it is another.
-    Customer(String, Option<PersonId>),
+    Customer(String),
     /// Whom a site's server tells of by Segment's `anonymousId`.
     Segment(String),
     /// The batch's anonymous visitor, whose token came with it.
@@ -176,8 +196,9 @@ pub(crate) enum Whose {
 
 struct Memory {
     whose: Whose,
-    /// See [`Report::mark`].
+    /// See [`Report`].
     mark: u64,
+    person: Option<PersonId>,
     what: What,
 }
 
@@ -200,11 +221,11 @@ impl Memories {
         let counts_contacts = !snapshot.settings.config.decisions.contact.is_empty();
         let of_row = |(at, row): (usize, &NewRow)| {
             let mark = |parts: &[&[u8]]| keyed_hash(&snapshot.settings.hash_key, parts);
-            let (whose, mark, what) = match &row.entry {
+            let (whose, mark, person, what) = match &row.entry {
                 Entry::Note { name, .. } => {
                     let event = name.strip_prefix(TRACKED).unwrap_or(name);
                     let what = What::Happened(snapshot.happened(event.to_owned())?);
-                    (whose(at)?, mark(&[b"note", row.id.as_bytes()]), what)
+                    (whose(at)?, mark(&[b"note", row.id.as_bytes()]), None, what)
                 }
                 Entry::Answer { record, step, .. } => {
                     let theirs = visitor.is_some_and(|visitor| record.visitor == Some(visitor.id));
@@ -224,11 +245,10 @@ impl Memories {
                     };
                     let (decision, step) = (record.decision.to_string(), format!("{step:?}"));
                     let mark = mark(&[b"answer", decision.as_bytes(), record.offer.as_bytes(), step.as_bytes()]);
-                    let customer = record.customer.clone().map(|customer| Whose::Customer(customer, record.person));
-                    (customer.unwrap_or(Whose::Token), mark, what)
+                    (record.customer.clone().map_or(Whose::Token, Whose::Customer), mark, record.person, what)
                 }
             };
-            Some(Memory { whose, mark, what })
+            Some(Memory { whose, mark, person, what })
         };
         Self(rows.iter().enumerate().map(of_row).collect())
     }
@@ -244,17 +264,17 @@ impl Memories {
     ) -> Result<Option<String>, Failure> {
         let mut by_person: BTreeMap<Whose, Did> = BTreeMap::new();
         for (memory, taken) in self.0.into_iter().zip(stored) {
-            let Some(Memory { whose, mark, what }) = memory else { continue };
+            let Some(Memory { whose, mark, person, what }) = memory else { continue };
             let (recorded_ms, is_new) = match taken {
                 Taken::New(at_ms) => (*at_ms, true),
                 Taken::Known(at_ms) => (*at_ms, false),
                 Taken::Refused(_) => continue,
             };
-            let report = Report { mark, recorded_ms, is_new };
+            let report = Report { mark, recorded_ms, is_new, person };
             let did = by_person.entry(whose).or_default();
             match what {
                 What::Dismissed(offer) => {
-                    did.dismissed.push(offer);
+                    did.dismissed.push((report, offer));
                     did.happened.extend(snapshot.happened("dismiss".to_owned()).map(|what| (Some(report), what)));
                 }
                 What::Seen(seen) => did.seen.push((report, seen)),
@@ -263,13 +283,9 @@ impl Memories {
         }
         let (mut renewed, mut anonymous) = (None, visitor);
         for (whose, did) in by_person {
-            let (name, person, plan) = match whose {
-                Whose::Customer(id, person) => {
-                    (visitor::name(&snapshot.site, &id), person, plan(snapshot, Who::Customer(id)))
-                }
-                Whose::Segment(id) => {
-                    (visitor::name_of_segment(&snapshot.site, &id), None, plan(snapshot, Who::Visitor(id)))
-                }
+            let (name, plan) = match whose {
+                Whose::Customer(id) => (visitor::name(&snapshot.site, &id), plan(snapshot, Who::Customer(id))),
+                Whose::Segment(id) => (visitor::name_of_segment(&snapshot.site, &id), plan(snapshot, Who::Visitor(id))),
                 Whose::Token => {
                     if let Some(mut visitor) = anonymous.take() {
                         self::anonymous(env, snapshot, &mut visitor, did, now_ms).await?;
@@ -278,7 +294,7 @@ impl Memories {
                     continue;
                 }
             };
-            call(env, &name, &Answered { issued_s, person, did, plan, now_ms }).await?;
+            call(env, &name, &Answered { issued_s, did, plan, now_ms }).await?;
         }
         Ok(renewed)
     }

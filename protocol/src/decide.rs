@@ -43,6 +43,9 @@ pub struct DecideRequest {
     /// Ask for the trace (secret key or console session only).
     #[serde(default)]
     pub explain: bool,
+    /// The same page asks once more, because it knows now who is asking: it is one view.
+    #[serde(default)]
+    pub again: bool,
     /// Ask for painted HTML beside the content.
     #[serde(default)]
     pub html: bool,

@@ -299,7 +299,7 @@ pub struct VisitorRecord {
     pub id: VisitorId,
     /// When they were last seen, in milliseconds since 1970.
     pub seen_ms: u64,
-    /// What they did.
+    /// What they did. It is not the last field: one more in it cannot be read out of older tokens.
     pub memory: Memory,
     /// When the latest of their events that `memory` counts was recorded, in milliseconds since 1970.
     #[serde(default)]
@@ -307,6 +307,9 @@ pub struct VisitorRecord {
     /// The mark of the customer who took this history over; 0 for nobody.
     #[serde(default)]
     pub taken_by: u64,
+    /// When they first did, in milliseconds since 1970.
+    #[serde(default)]
+    pub taken_ms: u64,
 }
 
 /// What a receipt of an erasure says.
@@ -332,7 +335,7 @@ impl Expires for ErasureRecord {
 }
 
 /// Days without a visit after which an anonymous visitor is forgotten.
-const VISITOR_DAYS: u64 = 180;
+pub const VISITOR_DAYS: u64 = 180;
 
 impl Expires for VisitorRecord {
     fn expires_ms(&self) -> u64 {

@@ -279,3 +279,60 @@ async fn whoever_is_signed_out_needs_a_new_token() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_page_that_asks_again_is_one_view() -> Result<()> {
+    let world = World::start().await?;
+    let mut question = browsed(&world, "mortgages", 1).await?;
+    question["identity"] = json!(world.identity_of("peter")?);
+    question["again"] = json!(true);
+    world.post("/v1/decide", &question).await?;
+    assert_eq!(topics(&world, "peter").await?, json!([["mortgages", 1]]));
+    question["again"] = json!(false);
+    world.post("/v1/decide", &question).await?;
+    assert_eq!(topics(&world, "peter").await?, json!([["mortgages", 2]]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_erased_comes_back_neither_by_a_device_nor_from_whoever_took_it_over() -> Result<()> {
+    let world = World::start().await?;
+    let mut question = browsed(&world, "mortgages", 2).await?;
+    question["identity"] = json!(world.identity_of("peter")?);
+    question["context"]["topic"] = json!("savings");
+    let token = world.post("/v1/decide", &question).await?.at("/visitor").clone();
+    assert_eq!(topics(&world, "peter").await?, json!([["mortgages", 2], ["savings", 1]]));
+    // Under another name as well.
+    let mut other = world.question();
+    other["customer"] = json!("pete");
+    other["context"]["topic"] = json!("cards");
+    world.server(Method::POST, "/v1/decide", Some(&other)).await?;
+    let merge = json!({ "customer": "peter" });
+    assert_eq!(world.server(Method::POST, "/v1/customers/pete/merge", Some(&merge)).await?.at("/merged"), 2);
+    assert_eq!(topics(&world, "pete").await?, json!([["mortgages", 2], ["cards", 1], ["savings", 1]]));
+
+    let erased = world.server(Method::POST, "/v1/customers/peter/erase", None).await?;
+    assert_eq!(erased.status, 200, "{}", erased.text);
+    let record = world.server(Method::GET, "/v1/customers/pete", None).await?;
+    assert_eq!((record.at("/merged"), record.at("/memory/topics")), (&json!([]), &json!([["cards", 1]])));
+
+    // On the device the old token is still there, used without a name since.
+    question["identity"] = Value::Null;
+    question["visitor"] = token;
+    let token = world.post("/v1/decide", &question).await?.at("/visitor").clone();
+    let mut claims = world.claims("peter", Map::new());
+    claims.iat += 5;
+    claims.exp += 5;
+    question["identity"] = json!(world.identity.sign(&claims));
+    question["visitor"] = token.clone();
+    let known = world.post("/v1/decide", &question).await?;
+    assert_eq!(known.status, 200, "{}", known.text);
+    assert_eq!(topics(&world, "peter").await?, json!([["savings", 1]]));
+    assert!(known.at("/visitor").is_string() && *known.at("/visitor") != token, "the device begins anew");
+
+    // Who is not logged in asks for themselves.
+    let visitor = browsed(&world, "loans", 1).await?["visitor"].clone();
+    let erased = world.post("/v1/privacy/erase", &json!({ "site": "pk_demo", "visitor": visitor })).await?;
+    assert!(erased.status == 200 && erased.at("/receipt").is_string(), "{}", erased.text);
+    Ok(())
+}

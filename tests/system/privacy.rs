@@ -151,7 +151,17 @@ async fn all_names_of_a_person_are_erased_but_not_what_was_given_back() -> Resul
         let merge = json!({ "customer": other });
         assert_eq!(world.server(Method::POST, "/v1/customers/first-zq/merge", Some(&merge)).await?.status, 200);
     }
-    let undo = json!({ "source": "customer/third-zq" });
+    let record = world.server(Method::GET, "/v1/customers/first-zq", None).await?;
+    let customers: Vec<&str> = record
+        .at("/merged")
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|merged| merged["source"].as_str().filter(|source| source.starts_with("customer/")))
+        .collect();
+    assert_eq!(customers.len(), 2, "{}", record.text);
+    assert!(!record.text.contains("second-zq"), "nobody else's object names them");
+    let undo = json!({ "source": customers[1] });
     assert_eq!(world.server(Method::POST, "/v1/customers/first-zq/merge/undo", Some(&undo)).await?.status, 204);
     let erased = world.server(Method::POST, "/v1/customers/first-zq/erase", None).await?;
     assert_eq!((erased.at("/objects"), erased.at("/showings")), (&json!(2), &json!(2)), "{}", erased.text);

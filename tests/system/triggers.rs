@@ -211,6 +211,43 @@ async fn a_message_is_sent_until_it_is_taken_and_can_be_sent_again() -> Result<(
 }
 
 #[tokio::test]
+async fn who_is_not_known_and_does_not_come_back_is_forgotten() -> Result<()> {
+    const DAY_MS: i64 = 86_400_000;
+    let triggers = json!([
+        { "id": "abandoned", "on": { "event": "application_opened" }, "unless": { "within_minutes": 60 }, "webhooks": ["crm"] },
+    ]);
+    let mut world = world(triggers, "http://127.0.0.1:9/hook").await?;
+    let mut anonymous = world.question();
+    anonymous["visitor"] = is_open(&world, &anonymous).await?.1;
+    track(&world, 1, "application_opened", json!({ "visitor": anonymous["visitor"] })).await?;
+    let held = world.files_with("application_opened")?;
+    assert!(held.iter().any(|file| file.to_string_lossy().contains("VisitorObject")), "{held:?}");
+    // Half a year goes by for the object; what waited is a matter of the past.
+    let mut wait = async |days: i64| {
+        world.edge.kill().await?;
+        let object = world.database("VisitorObject")?;
+        let shift = format!(
+            "UPDATE memory SET seen = seen - {}, memory = '{{\"visits\":0,\"topics\":[],\"dismissals\":[]}}'",
+            days * DAY_MS
+        );
+        Connection::open(&object)?.execute(&shift, [])?;
+        let alarms = Connection::open(object.with_file_name("metadata.sqlite"))?;
+        // It is in nanoseconds since 1970, whatever is long past.
+        anyhow::ensure!(alarms.execute("UPDATE _cf_ALARM SET scheduled_time = 1", [])? == 1, "no alarm is set");
+        drop(alarms);
+        world.edge.restart().await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        world.edge.kill().await?;
+        let plans: u32 = Connection::open(&object)?.query_row("SELECT count(*) FROM plan", [], |row| row.get(0))?;
+        world.edge.restart().await?;
+        anyhow::Ok(plans)
+    };
+    assert_eq!(wait(179).await?, 1, "the alarm of the trigger does not forget anybody");
+    assert_eq!(wait(2).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_absence_fires_after_a_restart_and_the_offer_follows() -> Result<()> {
     let (receiver, url) = Receiver::start().await?;
     let absence = |events: &[&str]| json!({ "events": events, "within_minutes": 1 });

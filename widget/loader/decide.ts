@@ -40,6 +40,8 @@ const DEADLINE_MS = 1500;
 const MOST = 20;
 
 const due = new Set<Slot>();
+/** The next question is the page's last one again, by whom we know now: for the edge it is one view. */
+let again: true | undefined;
 let asking: Promise<void> | undefined;
 let round = 0;
 
@@ -65,8 +67,12 @@ const decide = async (): Promise<void> => {
   const signal = AbortSignal.timeout(DEADLINE_MS);
   let status = 200;
   try {
-    await identified(() => void ask()).catch(warn);
+    await identified(() => {
+      again = true;
+      void ask();
+    }).catch(warn);
     const question = {
+      again,
       locale: document.documentElement.lang || navigator.language,
       ...facts,
       page: { url: address(), title: document.title, referrer: document.referrer },
@@ -76,6 +82,7 @@ const decide = async (): Promise<void> => {
       })),
       html: true,
     };
+    again = undefined;
     const response = await post("decide", question, signal);
     ({ status } = response);
     const answer: Answer = await response.json();

@@ -472,7 +472,7 @@ impl LedgerObject {
             return Ok(Touched::Known);
         }
         let latest = "SELECT persons.at, seq, row FROM persons JOIN rows USING (seq) WHERE person = ? AND persons.offer = ? \
-                      AND persons.at BETWEEN ? AND ? AND step IN ('impression', 'stage 0') \
+                      AND persons.at BETWEEN ? AND ? AND (step IN ('impression', 'stage 0') OR step LIKE 'stage 0 %') \
                       ORDER BY persons.at DESC, seq DESC LIMIT 1";
         let values = vec![
             call.person.to_string().into(),
@@ -751,6 +751,7 @@ impl<'a> Appending<'a> {
                 }
                 // The same stage with another value corrects it.
                 stands(stage).write(value)?;
+                self.persons.extend(about(&record, happened_ms, row.seq));
                 self.put(id, &row, None)?;
                 return Ok(Taken::New(self.at_ms));
             }
@@ -758,9 +759,7 @@ impl<'a> Appending<'a> {
             (Step::Stage(stage), Some(value)) => stands(stage).write(value)?,
             _ => {}
         }
-        if let Some(person) = &record.person {
-            self.persons.push((person.to_string(), showing.1.clone(), happened_ms, row.seq));
-        }
+        self.persons.extend(about(&record, happened_ms, row.seq));
         self.put(id, &row, Some((showing, name)))?;
         Ok(Taken::New(self.at_ms))
     }
@@ -800,6 +799,11 @@ impl<'a> Appending<'a> {
         }
         Ok(())
     }
+}
+
+/// Whom a row is about, offer, when it happened, row.
+fn about(record: &OfferRecord, happened_ms: u64, seq: u64) -> Option<(String, String, u64, u64)> {
+    Some((record.person?.to_string(), record.offer.clone(), happened_ms, seq))
 }
 
 /// Of a new row: number, id, decision, offer, step, when it was recorded, and where its content begins and how long it is.

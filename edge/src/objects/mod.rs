@@ -54,6 +54,11 @@ pub(crate) async fn call<C: Call>(env: &Env, name: &str, question: &C) -> Result
     Ok(serde_json::from_slice(&answer)?)
 }
 
+/// The id of the object of a name, by which it can be asked too: `#` and the id are a name.
+pub(crate) fn id_of<C: Call>(env: &Env, name: &str) -> Result<String, Failure> {
+    Ok(env.durable_object(C::BINDING)?.id_from_name(name)?.to_string())
+}
+
 /// Sends bytes to an object and awaits its answer's.
 pub(crate) async fn send(
     env: &Env,

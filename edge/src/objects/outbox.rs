@@ -30,13 +30,16 @@ use crate::http::{Abort, now_ms};
 use crate::log;
 use crate::now_or_later::within;
 
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS site (one INTEGER PRIMARY KEY CHECK (one = 1), site TEXT NOT NULL)",
-    // Named whom they are about.
-    "DROP TABLE IF EXISTS messages",
     // `object` is the id of the object that can tell whom a message is about.
     "CREATE TABLE IF NOT EXISTS letters (id TEXT PRIMARY KEY, webhook TEXT NOT NULL, body TEXT NOT NULL, object TEXT NOT NULL, \
      at INTEGER NOT NULL, attempts INTEGER NOT NULL, state INTEGER NOT NULL, due INTEGER NOT NULL, error TEXT NOT NULL) WITHOUT ROWID",
+    // What an earlier version left says itself whom it is about.
+    "CREATE TABLE IF NOT EXISTS messages (id TEXT PRIMARY KEY, webhook TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL, \
+     attempts INTEGER NOT NULL, state INTEGER NOT NULL, due INTEGER NOT NULL, error TEXT NOT NULL) WITHOUT ROWID",
+    "INSERT OR IGNORE INTO letters SELECT id, webhook, body, '', at, attempts, state, due, error FROM messages",
+    "DROP TABLE messages",
     "CREATE INDEX IF NOT EXISTS letters_due ON letters (state, due)",
     "CREATE TABLE IF NOT EXISTS webhooks (id TEXT PRIMARY KEY, secret TEXT NOT NULL, delivered INTEGER NOT NULL) WITHOUT ROWID",
 ];
@@ -72,7 +75,8 @@ pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) webhook: String,
     pub(crate) body: String,
-    /// The id of the visitor's object.
+    /// The id of the visitor's object; empty where an earlier version wrote the message, which says whom it is about.
+    #[serde(default)]
     pub(crate) object: String,
     pub(crate) at_ms: u64,
 }
@@ -350,6 +354,9 @@ fn pause_ms(attempts: u64, [chance]: [u8; 1]) -> u64 {
 
 /// The body with whom it is about; nothing where nobody knows any more.
 async fn addressed(env: &Env, object: &str, body: &str) -> Result<Option<String>, Failure> {
+    if object.is_empty() {
+        return Ok(Some(body.to_owned()));
+    }
     let Some(who) = call(env, &format!("#{object}"), &NameOf {}).await? else { return Ok(None) };
     let (kind, name) = match who {
         Who::Customer(customer) => ("customer", customer),

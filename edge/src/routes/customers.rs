@@ -15,10 +15,11 @@ use crate::error::Failure;
 use crate::http::{Request, Response, now_ms};
 use crate::log;
 use crate::memory;
-use crate::objects::call;
 use crate::objects::visitor::{
-    self, Attributes, GiveBack, Histories, LookUp, PutProfile, SignOut, TakeOver, Who, source_of_customer,
+    self, Attributes, GiveBack, Histories, LookUp, PutProfile, SignOut, StopWaiting, TakeOver, Who, source_of_customer,
+    source_of_segment,
 };
+use crate::objects::{call, id_of};
 use crate::snapshot::{self, Snapshot};
 
 /// Customers whose objects are written at the same time.
@@ -57,28 +58,41 @@ pub(crate) async fn merge(mut request: Request, env: &Env, context: &Context, id
     if !errors.is_empty() {
         return Err(Failure::invalid(ProblemKind::Malformed, "Nothing was merged.", errors));
     }
-    let merged = take_over(env, &snapshot, &id, &visitor::name(&site, &other), source_of_customer(&other)).await?;
+    let merged = take_over(env, &snapshot, &id, &Other::Customer(other)).await?;
     Response::json(200, &Merge { merged })
 }
 
-/// Takes over everything that another object remembers, whose own history is called `source`.
-pub(crate) async fn take_over(
-    env: &Env,
-    snapshot: &Snapshot,
-    customer: &str,
-    other: &str,
-    source: String,
-) -> Result<u32, Failure> {
-    let mut histories = call(env, other, &Histories { source }).await?;
+/// Another name of a customer.
+pub(crate) enum Other {
+    Customer(String),
+    /// Segment's `anonymousId`.
+    Segment(String),
+}
+
+/// Takes over everything that is remembered under another name, and what waits for them there.
+pub(crate) async fn take_over(env: &Env, snapshot: &Snapshot, customer: &str, other: &Other) -> Result<u32, Failure> {
+    let site = &snapshot.site;
+    let name = visitor::name(site, customer);
+    let taker = id_of::<TakeOver>(env, &name)?;
+    let (other, source, once) = match other {
+        Other::Customer(id) => {
+            let other = visitor::name(site, id);
+            let source = source_of_customer(&id_of::<TakeOver>(env, &other)?);
+            (other, source, false)
+        }
+        Other::Segment(id) => (visitor::name_of_segment(site, id), source_of_segment(id), true),
+    };
     // Two that take each other over do not take over themselves.
-    let own = source_of_customer(customer);
+    let own = source_of_customer(&taker);
+    let mut histories = call(env, &other, &Histories { source, taker, once }).await?;
     histories.retain(|history| history.source != own && history.until_ms > 0);
     if histories.is_empty() {
         return Ok(0);
     }
     let plan = memory::plan(snapshot, Who::Customer(customer.to_owned()));
-    let name = visitor::name(&snapshot.site, customer);
-    call(env, &name, &TakeOver { histories, plan, now_ms: now_ms() }).await
+    let merged = call(env, &name, &TakeOver { histories, plan, now_ms: now_ms() }).await?;
+    call(env, &other, &StopWaiting {}).await?;
+    Ok(merged)
 }
 
 /// `POST /v1/customers/{id}/merge/undo`.

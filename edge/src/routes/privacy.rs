@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use futures_lite::stream;
 use portico_protocol::customers::{CustomerRecord, EraseRequest, Erasure, ErasureProof, VerifyErasure};
-use portico_protocol::id::{PersonId, VisitorId};
+use portico_protocol::id::PersonId;
 use portico_protocol::identity::IdentityError;
 use portico_protocol::limits::BODY_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
@@ -18,16 +18,16 @@ use worker::{Context, Env};
 
 use super::customers::Named;
 use super::export::{PAGE_ROWS, event};
-use crate::access;
+use crate::access::{self, Caller};
 use crate::crypto::random;
 use crate::error::Failure;
 use crate::http::{Request, Response, now_ms};
 use crate::identity::{refused, verified};
 use crate::log;
-use crate::objects::call;
 use crate::objects::ledger::{ForgetPerson, OfPerson};
 use crate::objects::outbox::Withdraw;
-use crate::objects::visitor::{self, Erase, LookUp, WhoIs};
+use crate::objects::visitor::{self, DropSources, Erase, LookUp, Takers, WhoIs};
+use crate::objects::{call, id_of};
 use crate::recording::all_shards;
 use crate::snapshot::{self, Snapshot};
 
@@ -35,8 +35,7 @@ use crate::snapshot::{self, Snapshot};
 pub(crate) async fn export(request: &Request, env: &Env, context: &Context, id: &str) -> Result<Response, Failure> {
     let Named { site, id, .. } = Named::of(request, env, id).await?;
     let snapshot = snapshot::get(env, context, &site).await?;
-    let held = call(env, &visitor::name(&site, &id), &LookUp {}).await?;
-    document(env, snapshot, &id, &held).await
+    document(env, snapshot, &id).await
 }
 
 /// `GET /v1/privacy/export`: the bearer's identity token says whose, `site` in the query has the publishable key.
@@ -44,40 +43,48 @@ pub(crate) async fn export_own(request: &Request, env: &Env, context: &Context) 
     let key = request.url()?.query_pairs().find_map(|(name, value)| (name == "site").then(|| value.into_owned()));
     let origin = request.header("Origin");
     let caller = access::visitor_side(env, context, None, origin.as_deref(), &key.unwrap_or_default()).await?;
+    only_by_the_site(&caller)?;
     let Some(token) = access::bearer(request) else {
         return Err(Failure::refused(ProblemKind::Identity, "Send an identity token as a bearer token."));
     };
-    let (customer, held) = known(env, &caller.snapshot, &token).await?;
-    document(env, caller.snapshot, &customer, &held).await
+    let customer = known(env, &caller.snapshot, &token).await?;
+    document(env, caller.snapshot, &customer).await
 }
 
-/// The customer whom an identity token names, and what is held on them.
-async fn known(env: &Env, snapshot: &Snapshot, token: &str) -> Result<(String, CustomerRecord), Failure> {
+/// A publisher's page may show offers, and no more.
+fn only_by_the_site(caller: &Caller) -> Result<(), Failure> {
+    match caller.partner {
+        None => Ok(()),
+        Some(_) => Err(Failure::refused(ProblemKind::Forbidden, "Only the site's own pages may ask for this.")),
+    }
+}
+
+/// The customer whom an identity token names.
+async fn known(env: &Env, snapshot: &Snapshot, token: &str) -> Result<String, Failure> {
     let customer = verified(snapshot, token, now_ms()).await?;
     let held = call(env, &visitor::name(&snapshot.site, &customer.id), &LookUp {}).await?;
     if customer.issued_s <= held.signed_out_at {
         return Err(refused(IdentityError::SignedOut));
     }
-    Ok((customer.id, held))
+    Ok(customer.id)
 }
 
-/// Everything held on a customer, streamed: what lies in their object, and the rows that are about them, shard after shard.
-async fn document(
-    env: &Env,
-    snapshot: Rc<Snapshot>,
-    customer: &str,
-    held: &CustomerRecord,
-) -> Result<Response, Failure> {
-    let person = call(env, &visitor::name(&snapshot.site, customer), &WhoIs {}).await?;
+/// Everything held on a customer, streamed: what lies in their objects, and the rows that are about them, shard after shard.
+async fn document(env: &Env, snapshot: Rc<Snapshot>, customer: &str) -> Result<Response, Failure> {
+    let mut parts = parts(env, &snapshot, customer).await?;
+    let own = parts.remove(0);
+    let others: Vec<&CustomerRecord> = parts.iter().map(|part| &part.held).collect();
     let begin = format!(
-        r#"{{"customer":{},"exported_at":{},"held":{},"person":{},"events":["#,
+        r#"{{"customer":{},"exported_at":{},"held":{},"under_other_names":{},"events":["#,
         serde_json::to_string(customer)?,
         now_ms(),
-        serde_json::to_string(held)?,
-        serde_json::to_string(&person)?,
+        serde_json::to_string(&own.held)?,
+        serde_json::to_string(&others)?,
     );
-    let shards = if person.is_some() { all_shards(&snapshot).collect() } else { VecDeque::new() };
-    let rows = Rows { env: env.clone(), snapshot, person, shards, after: 0, begin: Some(begin), separator: "" };
+    let persons: Vec<PersonId> = own.person.into_iter().chain(parts.iter().filter_map(|part| part.person)).collect();
+    let shards: Vec<(u16, String)> = all_shards(&snapshot).collect();
+    let to_read = shards.iter().flat_map(|shard| persons.iter().map(|person| (shard.clone(), *person))).collect();
+    let rows = Rows { env: env.clone(), snapshot, to_read, after: 0, begin: Some(begin), separator: "" };
     let parts = stream::try_unfold(Some(rows), |rows| async move {
         let Some(mut rows) = rows else { return Ok(None) };
         match rows.next().await {
@@ -97,9 +104,8 @@ async fn document(
 struct Rows {
     env: Env,
     snapshot: Rc<Snapshot>,
-    person: Option<PersonId>,
-    /// Shards to read, the present one first.
-    shards: VecDeque<(u16, String)>,
+    /// Shards to read and of whom, the present first.
+    to_read: VecDeque<((u16, String), PersonId)>,
     /// The last row that was read of it.
     after: u64,
     begin: Option<String>,
@@ -112,10 +118,10 @@ impl Rows {
         if let Some(begin) = self.begin.take() {
             return Ok(Some(begin));
         }
-        while let Some(((shard, name), person)) = self.shards.front().cloned().zip(self.person) {
+        while let Some(((shard, name), person)) = self.to_read.front().cloned() {
             let page = call(&self.env, &name, &OfPerson { person, after: self.after, most: PAGE_ROWS }).await?;
             if page.is_empty() {
-                self.shards.pop_front();
+                self.to_read.pop_front();
                 self.after = 0;
                 continue;
             }
@@ -136,8 +142,7 @@ impl Rows {
 pub(crate) async fn erase(request: &Request, env: &Env, context: &Context, id: &str) -> Result<Response, Failure> {
     let Named { site, id, .. } = Named::of(request, env, id).await?;
     let snapshot = snapshot::get(env, context, &site).await?;
-    let held = call(env, &visitor::name(&site, &id), &LookUp {}).await?;
-    let erased = erase_customer(env, &snapshot, &id, &held).await?;
+    let erased = erase_customer(env, &snapshot, &id).await?;
     Response::json(200, &receipt(&snapshot, &id, erased)?)
 }
 
@@ -146,6 +151,7 @@ pub(crate) async fn erase_own(mut request: Request, env: &Env, context: &Context
     let origin = request.header("Origin");
     let asked: EraseRequest = request.json(BODY_BYTES).await?;
     let caller = access::visitor_side(env, context, None, origin.as_deref(), &asked.site).await?;
+    only_by_the_site(&caller)?;
     let snapshot = &caller.snapshot;
     let open = |token: &str| {
         let keyring = &snapshot.settings.keyring;
@@ -154,8 +160,8 @@ pub(crate) async fn erase_own(mut request: Request, env: &Env, context: &Context
     let visitor = asked.visitor.as_deref().and_then(open);
     let (who, mut erased) = match (&asked.identity, &visitor) {
         (Some(token), _) => {
-            let (customer, held) = known(env, snapshot, token).await?;
-            let erased = erase_customer(env, snapshot, &customer, &held).await?;
+            let customer = known(env, snapshot, token).await?;
+            let erased = erase_customer(env, snapshot, &customer).await?;
             (customer, erased)
         }
         (None, Some(visitor)) => (visitor.id.to_string(), Erased::default()),
@@ -183,8 +189,8 @@ struct Erased {
 }
 
 impl Erased {
-    async fn object(&mut self, env: &Env, name: &str, at_s: u64) -> Result<(), Failure> {
-        let (was_there, id) = call(env, name, &Erase { at_s }).await?;
+    async fn object(&mut self, env: &Env, name: &str, at_ms: u64) -> Result<(), Failure> {
+        let (was_there, id) = call(env, name, &Erase { at_ms }).await?;
         self.objects += u32::from(was_there);
         self.ids.push(id);
         Ok(())
@@ -204,40 +210,58 @@ impl Erased {
     }
 }
 
-/// Erases a customer and all names under which they are known. Their own object knows these, so it goes last: what broke off
-/// is done by asking again.
-async fn erase_customer(
-    env: &Env,
-    snapshot: &Snapshot,
-    customer: &str,
-    held: &CustomerRecord,
-) -> Result<Erased, Failure> {
-    let site = &snapshot.site;
-    let at_s = now_ms() / 1_000;
-    let mut erased = Erased::default();
-    let mut customers = Vec::new();
-    // What was given back is somebody else's.
-    for source in held.merged.iter().filter(|merged| !merged.undone).map(|merged| &merged.source) {
-        match source.split_once('/') {
-            Some(("visitor", id)) => {
-                if let Ok(id) = id.parse::<VisitorId>() {
-                    erased.object(env, &visitor::name_of_anonymous(site, id), 0).await?;
-                }
-            }
-            Some(("segment", id)) => {
-                erased.object(env, &visitor::name_of_segment(site, id), 0).await?;
-            }
-            Some(("customer", id)) => customers.push(id),
-            _ => {}
+/// An object that remembers a person, by its name or by `#` and its id.
+struct Part {
+    object: String,
+    /// Its id.
+    id: String,
+    held: CustomerRecord,
+    person: Option<PersonId>,
+}
+
+/// All objects that remember a customer, their own first: also those of the devices and other names whose histories they took
+/// over, and of theirs. What was given back is somebody else's.
+async fn parts(env: &Env, snapshot: &Snapshot, customer: &str) -> Result<Vec<Part>, Failure> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut to_ask = vec![visitor::name(&snapshot.site, customer)];
+    while let Some(object) = to_ask.pop() {
+        let id = match object.strip_prefix('#') {
+            Some(id) => id.to_owned(),
+            None => id_of::<LookUp>(env, &object)?,
+        };
+        if parts.iter().any(|part| part.id == id) {
+            continue;
         }
+        let held = call(env, &object, &LookUp {}).await?;
+        let person = call(env, &object, &WhoIs {}).await?;
+        let sources = held.merged.iter().filter(|merged| !merged.undone).map(|merged| merged.source.split_once('/'));
+        to_ask.extend(sources.filter_map(|source| match source? {
+            ("visitor", id) => Some(visitor::name_of_anonymous(&snapshot.site, id.parse().ok()?)),
+            ("segment", id) => Some(visitor::name_of_segment(&snapshot.site, id)),
+            ("customer", id) => Some(format!("#{id}")),
+            _ => None,
+        }));
+        parts.push(Part { object, id, held, person });
     }
-    customers.push(customer);
-    for id in customers {
-        let name = visitor::name(site, id);
-        if let Some(person) = call(env, &name, &WhoIs {}).await? {
+    Ok(parts)
+}
+
+/// Erases a customer under all their names. Their own object, which knows these, goes last: what broke off is done by asking
+/// again.
+async fn erase_customer(env: &Env, snapshot: &Snapshot, customer: &str) -> Result<Erased, Failure> {
+    let at_ms = now_ms();
+    let mut erased = Erased::default();
+    for Part { object, id, person, held } in parts(env, snapshot, customer).await?.into_iter().rev() {
+        if let Some(person) = person {
             erased.showings(env, snapshot, person).await?;
         }
-        erased.object(env, &name, at_s).await?;
+        // Whoever took them over remembers them too, and what they had taken over.
+        let theirs = held.merged.into_iter().filter(|merged| !merged.undone).map(|merged| merged.source);
+        let sources: Vec<String> = theirs.chain([visitor::source_of_customer(&id)]).collect();
+        for taker in call(env, &object, &Takers {}).await? {
+            call(env, &format!("#{taker}"), &DropSources { sources: sources.clone() }).await?;
+        }
+        erased.object(env, &object, at_ms).await?;
     }
     erased.messages(env, snapshot).await?;
     Ok(erased)

@@ -31,7 +31,7 @@ use crate::objects::call;
 use crate::objects::ledger::{Entry, NewRow, Taken};
 use crate::objects::visitor::{self, Attributes, PutProfile};
 use crate::recording::record;
-use crate::routes::customers::{check_id, take_over};
+use crate::routes::customers::{Other, check_id, take_over};
 use crate::routes::events::{Clock, PROPS_BYTES};
 use crate::routes::metrics::{Counted, count};
 use crate::routes::outcomes::{Judged, judge};
@@ -92,7 +92,7 @@ pub(crate) async fn segment(
                 Judged::Refused(reason) => refuse(reason),
             }
         }
-        joined.extend(joined_by(&snapshot, &checked.message));
+        joined.extend(joined_by(&checked.message));
         whose.push(of_whom(&checked.message));
         rows.push(checked.note());
         indices.push(index);
@@ -108,8 +108,8 @@ pub(crate) async fn segment(
         }
     }
     // After what the same batch says of them was kept.
-    for Joined { customer, object, source } in joined {
-        take_over(env, &snapshot, &customer, &object, source).await?;
+    for (customer, other) in joined {
+        take_over(env, &snapshot, &customer, &other).await?;
     }
     rejected.sort_by_key(|rejection| rejection.index);
     count(&site, Counted::Rejected, rejected.len());
@@ -117,32 +117,23 @@ pub(crate) async fn segment(
 }
 
 fn of_whom(message: &SegmentMessage) -> Option<Whose> {
-    let customer = message.user_id.clone().map(|customer| Whose::Customer(customer, None));
+    let customer = message.user_id.clone().map(Whose::Customer);
     customer.or(message.anonymous_id.clone().map(Whose::Segment))
-}
-
-/// Two names of one person.
-struct Joined {
-    customer: String,
-    /// The object of the other name, and what its history is called.
-    object: String,
-    source: String,
 }
 
 /// What a call says of a customer's other names: an `identify` that has both ids, and an `alias`, whose `previousId` may be
 /// of either kind.
-fn joined_by(snapshot: &Snapshot, message: &SegmentMessage) -> Vec<Joined> {
+fn joined_by(message: &SegmentMessage) -> Vec<(String, Other)> {
     let Some(customer) = &message.user_id else { return Vec::new() };
-    let site = &snapshot.site;
-    let segment = |id: &String| (visitor::name_of_segment(site, id), visitor::source_of_segment(id));
-    let known = |id: &String| (visitor::name(site, id), visitor::source_of_customer(id));
     let names = match (message.call, &message.previous_id, &message.anonymous_id) {
-        (Some(SegmentCall::Alias), Some(previous), _) if previous == customer => vec![segment(previous)],
-        (Some(SegmentCall::Alias), Some(previous), _) => vec![segment(previous), known(previous)],
-        (Some(SegmentCall::Identify), _, Some(anonymous)) => vec![segment(anonymous)],
+        (Some(SegmentCall::Alias), Some(previous), _) if previous == customer => vec![Other::Segment(previous.clone())],
+        (Some(SegmentCall::Alias), Some(previous), _) => {
+            vec![Other::Segment(previous.clone()), Other::Customer(previous.clone())]
+        }
+        (Some(SegmentCall::Identify), _, Some(anonymous)) => vec![Other::Segment(anonymous.clone())],
         _ => Vec::new(),
     };
-    names.into_iter().map(|(object, source)| Joined { customer: customer.clone(), object, source }).collect()
+    names.into_iter().map(|other| (customer.clone(), other)).collect()
 }
 
 /// The body, unpacked if it is packed; neither way larger than its limit.

@@ -27,6 +27,8 @@ pub(super) struct Known {
     pub(super) signed_out_s: u64,
     /// Who they are on record.
     pub(super) person: Option<PersonId>,
+    /// When they were last erased, in milliseconds since 1970: what was known before does not come back.
+    pub(super) erased_ms: u64,
 }
 
 /// A history that was taken over. It stays as it came, so that it can be given back.
@@ -36,8 +38,10 @@ pub(crate) struct Merged {
     pub(crate) at_ms: u64,
     /// Until when it goes: a later one of the same source takes its place.
     pub(crate) until_ms: u64,
-    /// Nothing, where somebody has undone it; then it is not taken over again.
+    /// Nothing, where somebody has given it back or it became part of their own; then it is not taken over again.
     pub(crate) memory: Option<Memory>,
+    /// Whether it became part of what they did under this name.
+    pub(crate) is_own: bool,
 }
 
 /// What was done under another name, on its way to be taken over.
@@ -46,13 +50,16 @@ pub(crate) struct History {
     /// Whose, such as `visitor/<id>`: what is taken over from one source is counted once.
     pub(crate) source: String,
     pub(crate) until_ms: u64,
+    /// When it was first taken over, as the device says; 0 for never.
+    pub(crate) taken_ms: u64,
     pub(crate) memory: Memory,
 }
 
 /// What somebody did with offers, and otherwise.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Did {
-    pub(crate) dismissed: Vec<String>,
+    /// Heard every time: it makes no difference.
+    pub(crate) dismissed: Vec<(Report, String)>,
     pub(crate) seen: Vec<(Report, Seen)>,
     /// What rules or triggers are about. What no ledger has, such as the page that is asked for, is always news.
     pub(crate) happened: Vec<(Option<Report>, Happened)>,
@@ -66,6 +73,8 @@ pub(crate) struct Report {
     pub(crate) mark: u64,
     pub(crate) recorded_ms: u64,
     pub(crate) is_new: bool,
+    /// Whom the record is about, where it says so: what is told of who was erased is nobody's.
+    pub(crate) person: Option<PersonId>,
 }
 
 impl Did {
@@ -78,7 +87,7 @@ impl Did {
 
     /// Adds it to what is remembered; what fires by it.
     pub(crate) fn remember(&self, memory: &mut Memory, triggers: &[Trigger], now_ms: u64) -> Vec<Fired> {
-        self.dismissed.iter().for_each(|offer| memory.dismiss(offer, now_ms));
+        self.dismissed.iter().for_each(|(_, offer)| memory.dismiss(offer, now_ms));
         memory.look(self.seen.iter().map(|(_, seen)| *seen));
         self.happened.iter().flat_map(|(_, what)| triggers::happened(memory, triggers, what, now_ms)).collect()
     }
@@ -86,18 +95,20 @@ impl Did {
 
 impl Known {
     /// Histories that are kept apart. Of more, the oldest become part of what they did under this name, for good.
-    const MOST_MERGED: usize = 32;
+    const MOST_APART: usize = 32;
+    /// Sources that are known again.
+    const MOST_SOURCES: usize = 256;
 
     pub(super) fn new(
         (seen_ms, mut own): (u64, Memory),
         merged: BTreeMap<String, Merged>,
         heard: Heard,
         attributes: Attributes,
-        signed_out_s: u64,
+        (signed_out_s, erased_ms): (u64, u64),
         person: Option<PersonId>,
     ) -> Self {
         let memory = Memory { triggers: std::mem::take(&mut own.triggers), ..Memory::default() };
-        let mut known = Self { seen_ms, own, merged, memory, heard, attributes, signed_out_s, person };
+        let mut known = Self { seen_ms, own, merged, memory, heard, attributes, signed_out_s, person, erased_ms };
         known.put_together();
         known
     }
@@ -107,9 +118,9 @@ impl Known {
         issued_s.is_none_or(|issued_s| issued_s > self.signed_out_s)
     }
 
-    /// Whether a record is about them.
-    pub(super) fn is(&self, person: Option<PersonId>) -> bool {
-        person.is_none() || person == self.person
+    /// Whether a history goes back to before an erasure.
+    pub(super) fn was_erased(&self, history: &History) -> bool {
+        history.until_ms <= self.erased_ms || (history.taken_ms > 0 && history.taken_ms <= self.erased_ms)
     }
 
     /// Whether nothing is known.
@@ -133,10 +144,10 @@ impl Known {
 
     /// Their histories by source, their own under `name`.
     pub(super) fn histories(&self, name: &str) -> Vec<History> {
-        let own = History { source: name.to_owned(), until_ms: self.seen_ms, memory: self.own() };
+        let own = History { source: name.to_owned(), until_ms: self.seen_ms, taken_ms: 0, memory: self.own() };
         let theirs = self.merged.iter().filter_map(|(source, merged)| {
             let memory = merged.memory.clone()?;
-            Some(History { source: source.clone(), until_ms: merged.until_ms, memory })
+            Some(History { source: source.clone(), until_ms: merged.until_ms, taken_ms: 0, memory })
         });
         std::iter::once(own).chain(theirs).collect()
     }
@@ -147,17 +158,22 @@ impl Known {
             memory.see(topic, self.seen_ms, now_ms);
             memory.enter(period_ms, now_ms);
         }
-        self.seen_ms = now_ms;
+        // They stay in one arm, whichever name they entered it by.
+        self.own.entered_ms = self.memory.entered_ms;
+        self.seen_ms = self.seen_ms.max(now_ms);
     }
 
     /// What they did; what fires by it.
     pub(super) fn did(&mut self, did: Did, triggers: &[Trigger], now_ms: u64) -> Vec<Fired> {
-        let did = did.news(|report| self.heard.is_news(report));
+        let person = self.person;
+        let is_theirs = |report: Report| report.person.is_none() || report.person == person;
+        let mut did = did.news(|report| is_theirs(report) && self.heard.is_news(report));
+        did.dismissed.retain(|(report, _)| is_theirs(*report));
         let fired = did.remember(&mut self.memory, triggers, now_ms);
         // What fires goes by all that they did.
         did.remember(&mut self.own, &[], now_ms);
         self.note(&fired);
-        self.seen_ms = now_ms;
+        self.seen_ms = self.seen_ms.max(now_ms);
         fired
     }
 
@@ -175,7 +191,10 @@ impl Known {
 
     /// Takes a history over, once; says whether anything has changed.
     pub(super) fn merge(&mut self, history: History, now_ms: u64) -> bool {
-        let History { source, until_ms, memory } = history;
+        if self.was_erased(&history) {
+            return false;
+        }
+        let History { source, until_ms, memory, .. } = history;
         let known = self.merged.get(&source);
         if known.is_some_and(|known| known.memory.is_none() || known.until_ms >= until_ms) {
             return false;
@@ -187,7 +206,7 @@ impl Known {
                 waiting.push(*begun);
             }
         }
-        self.merged.insert(source, Merged { at_ms, until_ms, memory: Some(memory) });
+        self.merged.insert(source, Merged { at_ms, until_ms, memory: Some(memory), is_own: false });
         self.keep_bounds();
         self.put_together();
         true
@@ -195,20 +214,45 @@ impl Known {
 
     /// Gives a history back, for good; false where there is none of the source.
     pub(super) fn undo(&mut self, source: &str) -> bool {
-        let Some(merged) = self.merged.get_mut(source) else { return false };
-        merged.memory = None;
+        let Some(merged) = self.merged.get_mut(source).filter(|merged| !merged.is_own) else { return false };
+        if let Some(memory) = merged.memory.take() {
+            // Nor does anything wait for them that began there.
+            self.memory.triggers.retain(|begun| begun.fired || !memory.triggers.contains(begun));
+        }
         self.put_together();
         true
     }
 
+    /// Lets go of a history of somebody who was erased, as if it had never been.
+    pub(super) fn drop_source(&mut self, source: &str) {
+        self.undo(source);
+        self.merged.remove(source);
+    }
+
+    /// Nothing waits for them any more: somebody else does.
+    pub(super) fn stop_waiting(&mut self) {
+        self.memory.triggers.retain(|begun| begun.fired);
+    }
+
     fn keep_bounds(&mut self) {
-        while self.merged.len() > Self::MOST_MERGED {
-            let oldest = self.merged.iter().min_by_key(|(source, merged)| (merged.at_ms, (*source).clone()));
-            let Some(source) = oldest.map(|(source, _)| source.clone()) else { return };
-            if let Some(Merged { memory: Some(memory), .. }) = self.merged.remove(&source) {
+        while let Some(source) = self.oldest(Self::MOST_APART, |merged| merged.memory.is_some()) {
+            if let Some(merged) = self.merged.get_mut(&source)
+                && let Some(memory) = merged.memory.take()
+            {
+                merged.is_own = true;
                 self.own.add(&memory);
             }
         }
+        while let Some(source) = self.oldest(Self::MOST_SOURCES, |_| true) {
+            self.merged.remove(&source);
+        }
+    }
+
+    /// The source that was taken over first, if there are more than so many of a kind.
+    fn oldest(&self, most: usize, kind: impl Fn(&Merged) -> bool) -> Option<String> {
+        let of_kind = || self.merged.iter().filter(|(_, merged)| kind(merged));
+        let oldest = of_kind().min_by_key(|(source, merged)| (merged.at_ms, *source)).map(|(source, _)| source.clone());
+        oldest.filter(|_| of_kind().count() > most)
     }
 
     /// In the order of the sources, so that it does not matter which came first. Triggers wait where they wait.
@@ -229,12 +273,17 @@ pub(super) struct Heard {
 }
 
 impl Heard {
+    /// Of whom everything until then is no news.
+    pub(super) fn until(until_ms: u64) -> Self {
+        Self { until_ms, ..Self::default() }
+    }
+
     /// Marks remembered: more than come in one batch.
     const MOST: usize = 256;
 
     /// Whether a report is news. It is none the next time.
     fn is_news(&mut self, report: Report) -> bool {
-        let Report { mark, recorded_ms, is_new } = report;
+        let Report { mark, recorded_ms, is_new, .. } = report;
         if !is_new && (recorded_ms <= self.until_ms || self.last.iter().any(|(heard, _)| *heard == mark)) {
             return false;
         }
@@ -262,7 +311,7 @@ mod tests {
         for topic in topics {
             memory.see(Some(topic), 0, NOW);
         }
-        History { source: source.to_owned(), until_ms, memory }
+        History { source: source.to_owned(), until_ms, taken_ms: 0, memory }
     }
 
     fn views(known: &Known) -> Vec<(&str, u32)> {
@@ -320,9 +369,15 @@ mod tests {
         for number in 0..40_u64 {
             known.merge(history(&format!("visitor/{number}"), 1, &["loans"]), NOW + number);
         }
-        assert_eq!((known.merged().len(), views(&known)), (Known::MOST_MERGED, vec![("loans", 40)]));
+        let apart = known.merged().values().filter(|merged| merged.memory.is_some()).count();
+        assert_eq!((apart, views(&known)), (Known::MOST_APART, vec![("loans", 40)]));
+        assert!(!known.merge(history("visitor/0", 2, &["loans"]), NOW), "taken over long ago");
         assert!(!known.undo("visitor/0") && known.undo("visitor/39"));
         assert_eq!(views(&known), [("loans", 39)]);
+        for number in 40..400_u64 {
+            known.merge(history(&format!("visitor/{number}"), 1, &["loans"]), NOW + number);
+        }
+        assert_eq!((known.merged().len(), views(&known)), (Known::MOST_SOURCES, vec![("loans", 399)]));
     }
 
     #[test]
@@ -346,16 +401,61 @@ mod tests {
     #[test]
     fn what_is_told_of_somebody_else_is_not_theirs() {
         let (person, former) = (PersonId::new([1; 16]), PersonId::new([2; 16]));
-        let known = Known { person: Some(person), signed_out_s: 100, ..Known::default() };
-        assert!(known.is(None) && known.is(Some(person)) && !known.is(Some(former)));
-        assert!(!Known::default().is(Some(former)), "erased, and nobody since");
+        let mut known = Known { person: Some(person), signed_out_s: 100, ..Known::default() };
+        let dismissed = |person| {
+            let report = Report { mark: 1, recorded_ms: NOW, is_new: true, person };
+            Did { dismissed: vec![(report, "loan".to_owned())], ..Did::default() }
+        };
+        known.did(dismissed(Some(former)), &[], NOW);
+        assert!(known.memory().dismissals.is_empty());
+        known.did(dismissed(Some(person)), &[], NOW);
+        assert_eq!(known.memory().dismissals.len(), 1);
+        let mut erased = Known::default();
+        erased.did(dismissed(Some(former)), &[], NOW);
+        assert!(erased.memory().dismissals.is_empty(), "erased, and nobody since");
         assert!(known.admits(None) && known.admits(Some(101)) && !known.admits(Some(100)));
+    }
+
+    #[test]
+    fn what_was_erased_does_not_come_back_by_a_device() {
+        let mut known = Known { erased_ms: 100, ..Known::default() };
+        let with = |until_ms, taken_ms| History { taken_ms, ..history("visitor/1", until_ms, &["loans"]) };
+        assert!(!known.merge(with(100, 0), NOW), "last used before");
+        assert!(!known.merge(with(200, 50), NOW), "theirs before, and used since");
+        assert!(known.merge(with(200, 0), NOW), "a device that was nobody's");
+        assert!(Known::default().merge(with(200, 50), NOW));
+    }
+
+    #[test]
+    fn whoever_gives_back_waits_for_nothing_that_began_there() {
+        let begun = |name| Begun { trigger: Begun::mark(name), begun_ms: 4, due_ms: NOW, fired: false };
+        let mut known = Known::default();
+        known.memory.triggers.push(begun("own"));
+        let mut theirs = history("visitor/1", 5, &["loans"]);
+        theirs.memory.triggers.push(begun("theirs"));
+        known.merge(theirs, NOW);
+        assert_eq!(known.memory().triggers.len(), 2);
+        known.undo("visitor/1");
+        assert_eq!(known.memory().triggers, [begun("own")]);
+        known.stop_waiting();
+        known.drop_source("visitor/1");
+        assert!(known.memory().triggers.is_empty() && known.merged().is_empty());
+    }
+
+    #[test]
+    fn whoever_entered_an_arm_before_they_were_known_stays_in_it() {
+        let mut known = Known::default();
+        let mut before = history("visitor/1", 5, &["loans"]);
+        before.memory.entered_ms = NOW - 5;
+        known.merge(before, NOW);
+        known.see(None, 10 * NOW, NOW);
+        assert_eq!((known.memory().entered_ms, known.own().entered_ms), (NOW - 5, NOW - 5));
     }
 
     #[test]
     fn a_report_is_news_once() {
         let mut heard = Heard::default();
-        let again = |mark, recorded_ms| Report { mark, recorded_ms, is_new: false };
+        let again = |mark, recorded_ms| Report { mark, recorded_ms, is_new: false, person: None };
         let new = |mark, recorded_ms| Report { is_new: true, ..again(mark, recorded_ms) };
         assert!(heard.is_news(new(1, 1_000)));
         assert!(!heard.is_news(again(1, 1_000)), "its answer was lost");

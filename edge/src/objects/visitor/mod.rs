@@ -18,7 +18,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use portico_protocol::customers::{CustomerRecord, MergedHistory};
 use portico_protocol::id::{PersonId, VisitorId};
-use portico_protocol::seal::Memory;
+use portico_protocol::seal::{Memory, VISITOR_DAYS};
 use portico_protocol::triggers::Trigger;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -36,15 +36,19 @@ use crate::http::now_ms;
 use crate::log;
 use crate::triggers::{self, Fired, Happened};
 
-const SCHEMA: [&str; 8] = [
+const SCHEMA: [&str; 10] = [
     "CREATE TABLE IF NOT EXISTS memory (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, memory TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS profile (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL, attributes TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY CHECK (one = 1), heard BLOB NOT NULL)",
     // Who they are on record.
     "CREATE TABLE IF NOT EXISTS person (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL)",
-    // Histories that were taken over; without a memory where they were given back.
-    "CREATE TABLE IF NOT EXISTS merged (source TEXT PRIMARY KEY, at INTEGER NOT NULL, until INTEGER NOT NULL, memory TEXT) WITHOUT ROWID",
+    // Histories that were taken over; without a memory where they were given back or became part of their own.
+    "CREATE TABLE IF NOT EXISTS merged (source TEXT PRIMARY KEY, at INTEGER NOT NULL, until INTEGER NOT NULL, memory TEXT, \
+     own INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS signed_out (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS erased (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL)",
+    // The objects that have taken their histories over.
+    "CREATE TABLE IF NOT EXISTS takers (taker TEXT PRIMARY KEY) WITHOUT ROWID",
     // The triggers that wait, as they were when they began.
     "CREATE TABLE IF NOT EXISTS plan (one INTEGER PRIMARY KEY CHECK (one = 1), plan TEXT NOT NULL)",
     // Messages that the outbox has not confirmed.
@@ -53,6 +57,8 @@ const SCHEMA: [&str; 8] = [
 
 /// Wait before what the outbox did not confirm is handed over again.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How long the object of somebody who is not known stays after what they did last: as long as their token counts.
+const KEPT: Duration = Duration::from_secs(VISITOR_DAYS * 86_400);
 /// How long page views wait to be written together.
 const WRITE_AFTER: Duration = Duration::from_secs(2);
 
@@ -76,6 +82,12 @@ pub(crate) enum Who {
     Customer(String),
     /// By the id in their token.
     Visitor(String),
+}
+
+impl Who {
+    fn is_anonymous(&self) -> bool {
+        matches!(self, Self::Visitor(_))
+    }
 }
 
 /// A page view: remembered, and all that is remembered comes back.
@@ -103,7 +115,15 @@ impl Call for See {
 /// The answer to [`See`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Seen {
-    Known(PersonId, Memory, Attributes),
+    Known {
+        person: PersonId,
+        memory: Memory,
+        attributes: Attributes,
+        /// Whether the history was taken over.
+        has_merged: bool,
+        /// Whether it was not, because it goes back to before they were erased.
+        was_erased: bool,
+    },
     /// The identity token was issued before they were signed out.
     SignedOut,
 }
@@ -123,6 +143,10 @@ impl Call for LookUp {
 pub(crate) struct Histories {
     /// What their own is called there.
     pub(crate) source: String,
+    /// The object that takes them over.
+    pub(crate) taker: String,
+    /// Whether nobody else may: a device's history is its first customer's.
+    pub(crate) once: bool,
 }
 
 impl Call for Histories {
@@ -191,10 +215,11 @@ impl Call for WhoIs {
     type Answer = Option<PersonId>;
 }
 
-/// Erases everything, but for the time until which identity tokens are worth nothing.
+/// Erases everything, but for the time: what was handed out before is worth nothing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Erase {
-    pub(crate) at_s: u64,
+    /// When, in milliseconds since 1970; 0 where nobody could come back with what was.
+    pub(crate) at_ms: u64,
 }
 
 impl Call for Erase {
@@ -204,13 +229,36 @@ impl Call for Erase {
     type Answer = (bool, String);
 }
 
-/// Forgets everything: somebody else remembers it now.
+/// Who has taken their histories over.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Forget {}
+pub(crate) struct Takers {}
 
-impl Call for Forget {
+impl Call for Takers {
     const BINDING: &'static str = "VISITOR";
-    const PATH: &'static str = "/forget";
+    const PATH: &'static str = "/takers";
+    /// The ids of their objects.
+    type Answer = Vec<String>;
+}
+
+/// Lets go of the histories of somebody who is erased.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DropSources {
+    pub(crate) sources: Vec<String>,
+}
+
+impl Call for DropSources {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/drop-sources";
+    type Answer = ();
+}
+
+/// Nothing waits for them any more: it waits for whom they are now known as.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StopWaiting {}
+
+impl Call for StopWaiting {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/stop-waiting";
     type Answer = ();
 }
 
@@ -234,8 +282,6 @@ impl Call for PutProfile {
 pub(crate) struct Answered {
     /// As in [`See`]: what comes with a token from before they were signed out is not theirs.
     pub(crate) issued_s: Option<u64>,
-    /// Whom the record is about, where it says so: what is told of who was erased is nobody's.
-    pub(crate) person: Option<PersonId>,
     pub(crate) did: Did,
     pub(crate) plan: Plan,
     pub(crate) now_ms: u64,
@@ -257,9 +303,10 @@ pub(crate) fn name_of_segment(site: &str, anonymous: &str) -> String {
     format!("{site}/segment/{anonymous}")
 }
 
-/// What a history is called where it is taken over.
-pub(crate) fn source_of_customer(customer: &str) -> String {
-    format!("customer/{customer}")
+/// What a history is called where it is taken over: a customer's by the id of their object, so that nobody else's database
+/// names them.
+pub(crate) fn source_of_customer(object: &str) -> String {
+    format!("customer/{object}")
 }
 
 pub(crate) fn source_of_visitor(visitor: VisitorId) -> String {
@@ -287,18 +334,21 @@ struct Core {
     known: RefCell<Option<Known>>,
     /// Whether page views are about to be written.
     write_set: Cell<bool>,
+    /// Whether an alarm is set that forgets who does not come back.
+    forgetting_set: Cell<bool>,
 }
 
 object!(VisitorObject);
 
 impl Object for VisitorObject {
     fn new(state: State, env: Env) -> Self {
-        let (database, known, write_set) = (Database::default(), RefCell::default(), Cell::default());
-        Self { state, core: Rc::new(Core { env, database, known, write_set }) }
+        let (database, known) = (Database::default(), RefCell::default());
+        let core = Core { env, database, known, write_set: Cell::default(), forgetting_set: Cell::default() };
+        Self { state, core: Rc::new(core) }
     }
 
     async fn answer(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, Failure> {
-        match path {
+        let answered = match path {
             See::PATH => answer(question, async |call: See| self.see(call).await).await,
             LookUp::PATH => answer(question, async |_: LookUp| self.look_up()).await,
             Histories::PATH => answer(question, async |call: Histories| self.histories(&call)).await,
@@ -308,11 +358,18 @@ impl Object for VisitorObject {
             WhoIs::PATH => answer(question, async |_: WhoIs| self.core.with(&self.state, |known| known.person)).await,
             Erase::PATH => answer(question, async |call: Erase| self.erase(&call).await).await,
             SignOut::PATH => answer(question, async |call: SignOut| self.sign_out(&call)).await,
-            Forget::PATH => answer(question, async |_: Forget| self.forget().await).await,
+            Takers::PATH => answer(question, async |_: Takers| self.takers()).await,
+            DropSources::PATH => answer(question, async |call: DropSources| self.drop_sources(&call)).await,
+            StopWaiting::PATH => answer(question, async |_: StopWaiting| self.stop_waiting()).await,
             Answered::PATH => answer(question, async |call: Answered| self.answered(call).await).await,
             PutProfile::PATH => answer(question, async |call: PutProfile| self.put_profile(call)).await,
             _ => Err(Failure::Internal("no such operation")),
+        };
+        if answered.is_err() {
+            // What could not be written is not known.
+            self.core.known.replace(None);
         }
+        answered
     }
 
     async fn alarm(&self) -> worker::Result<()> {
@@ -333,13 +390,15 @@ impl VisitorObject {
                 return None;
             }
             let before = known.memory().triggers.clone();
+            let was_erased = history.as_ref().is_some_and(|history| known.was_erased(history));
             let merged = history.is_some_and(|history| known.merge(history, now_ms));
             known.see(topic.as_deref(), period_ms, now_ms);
             let happened = happened.into_iter().map(|what| (None, what)).collect();
             let fired = known.did(Did { happened, ..Did::default() }, &plan.triggers, now_ms);
             let is_first = known.person.is_none();
             let person = *known.person.get_or_insert(fresh);
-            let answer = Seen::Known(person, known.memory().clone(), known.attributes.clone());
+            let (memory, attributes) = (known.memory().clone(), known.attributes.clone());
+            let answer = Seen::Known { person, memory, attributes, has_merged: merged, was_erased };
             Some((answer, fired, merged, is_first, known.memory().triggers != before))
         })?;
         let Some((answer, fired, merged, is_first, has_begun)) = seen else { return Ok(Seen::SignedOut) };
@@ -366,26 +425,32 @@ impl VisitorObject {
     }
 
     async fn answered(&self, call: Answered) -> Result<(), Failure> {
-        let Answered { issued_s, person, did, plan, now_ms } = call;
+        let Answered { issued_s, did, plan, now_ms } = call;
         let heard = self.core.with(&self.state, |known| {
             let before = known.memory().triggers.clone();
-            (known.admits(issued_s) && known.is(person)).then(|| {
+            known.admits(issued_s).then(|| {
                 let fired = known.did(did, &plan.triggers, now_ms);
                 (fired, known.memory().triggers != before)
             })
         })?;
         let Some((fired, has_begun)) = heard else { return Ok(()) };
         self.core.write_heard()?;
-        if has_begun || !fired.is_empty() {
+        let is_forgotten_some_day = plan.who.is_anonymous() && !self.core.forgetting_set.get();
+        if has_begun || !fired.is_empty() || is_forgotten_some_day {
             return self.follow(&plan, fired).await;
         }
         self.core.write_memory()
     }
 
-    /// Fires what nobody has stopped in time, and hands over what the outbox has not confirmed.
+    /// Fires what nobody has stopped in time, and hands over what the outbox has not confirmed. Forgets who is not known and
+    /// has not come back.
     async fn wake(&self) -> Result<(), Failure> {
         let Some(plan) = self.plan()? else { return Ok(()) };
         let now_ms = now_ms();
+        let seen_ms = self.core.with(&self.state, |known| known.seen_ms)?;
+        if plan.who.is_anonymous() && kept_until_ms(seen_ms) <= now_ms && self.outgoing()?.is_empty() {
+            return self.erase(&Erase { at_ms: 0 }).await.map(drop);
+        }
         let fired = self.core.with(&self.state, |known| known.due(&plan.triggers, now_ms))?;
         self.follow(&plan, fired).await
     }
@@ -406,11 +471,16 @@ impl VisitorObject {
             }
         }
         // Whatever becomes of the hand-over, it is tried again.
-        let due_ms = self.core.with(&self.state, |known| triggers::next_due_ms(known.memory()))?;
+        let (due_ms, seen_ms) =
+            self.core.with(&self.state, |known| (triggers::next_due_ms(known.memory()), known.seen_ms))?;
         let is_waiting = !self.outgoing()?.is_empty();
-        let wait = due_ms.map(|due_ms| Duration::from_millis(due_ms.saturating_sub(now_ms())));
-        if let Some(wait) = wait.into_iter().chain(is_waiting.then_some(AGAIN_AFTER)).min() {
+        // Nobody is forgotten while something waits to be told of them.
+        let forgotten_ms = (plan.who.is_anonymous() && !is_waiting).then(|| kept_until_ms(seen_ms));
+        let moments = due_ms.into_iter().chain(forgotten_ms);
+        let waits = moments.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms())));
+        if let Some(wait) = waits.chain(is_waiting.then_some(AGAIN_AFTER)).min() {
             self.state.storage().set_alarm(wait).await?;
+            self.core.forgetting_set.set(plan.who.is_anonymous());
         }
         if is_waiting {
             self.hand_over(&plan.site).await;
@@ -451,7 +521,7 @@ impl VisitorObject {
             let merged = known.merged().iter().map(|(source, merged)| MergedHistory {
                 source: source.clone(),
                 at: merged.at_ms,
-                undone: merged.memory.is_none(),
+                undone: merged.memory.is_none() && !merged.is_own,
                 visits: merged.memory.as_ref().map_or(0, |memory| memory.visits),
             });
             let mut merged: Vec<MergedHistory> = merged.collect();
@@ -467,6 +537,11 @@ impl VisitorObject {
     }
 
     fn histories(&self, call: &Histories) -> Result<Vec<History>, Failure> {
+        if call.once && self.takers()?.iter().any(|taker| *taker != call.taker) {
+            return Ok(Vec::new());
+        }
+        let write = "INSERT INTO takers VALUES (?) ON CONFLICT DO NOTHING";
+        self.sql()?.run(write, vec![call.taker.as_str().into()])?;
         self.core.with(&self.state, |known| known.histories(&call.source))
     }
 
@@ -506,24 +581,28 @@ impl VisitorObject {
         storage.delete_alarm().await?;
         storage.delete_all().await?;
         self.core.known.replace(None);
+        self.core.forgetting_set.set(false);
         self.core.database.begin_anew(&SCHEMA)?;
-        if call.at_s > 0 {
-            self.sign_out(&SignOut { at_s: call.at_s })?;
+        if call.at_ms > 0 {
+            self.sql()?.run("INSERT INTO erased VALUES (1, ?)", vec![number(call.at_ms)])?;
+            self.sign_out(&SignOut { at_s: call.at_ms / 1_000 })?;
         }
         Ok((was_there, self.state.id().to_string()))
     }
 
-    /// What waits for the outbox stays until it is there, and who they are until it is sent.
-    async fn forget(&self) -> Result<(), Failure> {
-        let sql = self.sql()?;
-        for table in ["memory", "profile", "heard", "merged"] {
-            sql.run(&format!("DELETE FROM {table}"), Vec::new())?;
-        }
-        self.core.known.replace(None);
-        if self.outgoing()?.is_empty() {
-            self.state.storage().delete_alarm().await?;
-        }
-        Ok(())
+    fn takers(&self) -> Result<Vec<String>, Failure> {
+        let rows = self.sql()?.rows("SELECT taker FROM takers", Vec::new())?;
+        rows.into_iter().map(|mut row| row.text()).collect()
+    }
+
+    fn drop_sources(&self, call: &DropSources) -> Result<(), Failure> {
+        self.core.with(&self.state, |known| call.sources.iter().for_each(|source| known.drop_source(source)))?;
+        self.core.write_merged()
+    }
+
+    fn stop_waiting(&self) -> Result<(), Failure> {
+        self.core.with(&self.state, Known::stop_waiting)?;
+        self.core.write_memory()
     }
 
     fn put_profile(&self, call: PutProfile) -> Result<(), Failure> {
@@ -539,6 +618,11 @@ impl VisitorObject {
             vec![number(call.now_ms), attributes.into()],
         )
     }
+}
+
+/// When somebody who is not known is forgotten, if they do not come back.
+fn kept_until_ms(seen_ms: u64) -> u64 {
+    seen_ms.saturating_add(KEPT.as_millis() as u64)
 }
 
 impl Core {
@@ -572,11 +656,12 @@ impl Core {
     fn write_merged(&self) -> Result<(), Failure> {
         self.write(|known, sql| {
             sql.run("DELETE FROM merged", Vec::new())?;
-            for (source, Merged { at_ms, until_ms, memory }) in known.merged() {
+            for (source, Merged { at_ms, until_ms, memory, is_own }) in known.merged() {
                 let memory = memory.as_ref().map(serde_json::to_string).transpose()?;
                 let memory = memory.map_or(SqlStorageValue::Null, SqlStorageValue::from);
-                let values = vec![source.as_str().into(), number(*at_ms), number(*until_ms), memory];
-                sql.run("INSERT INTO merged VALUES (?, ?, ?, ?)", values)?;
+                let values =
+                    vec![source.as_str().into(), number(*at_ms), number(*until_ms), memory, number((*is_own).into())];
+                sql.run("INSERT INTO merged VALUES (?, ?, ?, ?, ?)", values)?;
             }
             Ok(())
         })?;
@@ -596,26 +681,29 @@ fn read(sql: &Sql) -> Result<Known, Failure> {
         None => (0, Memory::default()),
     };
     let mut merged = BTreeMap::new();
-    for mut row in sql.rows("SELECT source, at, until, coalesce(memory, '') FROM merged", Vec::new())? {
+    for mut row in sql.rows("SELECT source, at, until, coalesce(memory, ''), own FROM merged", Vec::new())? {
         let (source, at_ms, until_ms, memory) = (row.text()?, row.number()?, row.number()?, row.text()?);
         let memory = if memory.is_empty() { None } else { Some(serde_json::from_str(&memory)?) };
-        merged.insert(source, Merged { at_ms, until_ms, memory });
+        merged.insert(source, Merged { at_ms, until_ms, memory, is_own: row.number()? == 1 });
     }
+    let moment = |table| -> Result<u64, Failure> {
+        let at = sql.first(&format!("SELECT at FROM {table}"), Vec::new())?;
+        Ok(at.map(|mut row| row.number()).transpose()?.unwrap_or(0))
+    };
+    let (signed_out_s, erased_ms) = (moment("signed_out")?, moment("erased")?);
     let heard = match sql.first("SELECT heard FROM heard", Vec::new())? {
         Some(mut row) => {
             postcard::from_bytes(&row.bytes()?).map_err(|_| Failure::Internal("marks that do not read"))?
         }
-        None => Heard::default(),
+        None => Heard::until(erased_ms),
     };
     let attributes = match sql.first("SELECT attributes FROM profile", Vec::new())? {
         Some(mut row) => serde_json::from_str(&row.text()?)?,
         None => Attributes::new(),
     };
-    let signed_out = sql.first("SELECT at FROM signed_out", Vec::new())?;
-    let signed_out_s = signed_out.map(|mut row| row.number()).transpose()?.unwrap_or(0);
     let person = sql.first("SELECT id FROM person", Vec::new())?.map(|mut row| row.text()).transpose()?;
     let person = person.map(|id| id.parse()).transpose().map_err(|_| Failure::Internal("a person without a name"))?;
-    Ok(Known::new(did, merged, heard, attributes, signed_out_s, person))
+    Ok(Known::new(did, merged, heard, attributes, (signed_out_s, erased_ms), person))
 }
 
 /// What a webhook is told: a CloudEvent 1.0, but for whom it is about.

@@ -246,34 +246,34 @@ async fn identify(
     if !consent.personalization {
         return Ok(Visitor::Unknown);
     }
-    let topic = facts::topic(asked);
+    let topic = facts::topic(asked).filter(|_| !asked.again);
     let period_ms = snapshot.settings.policy.period_ms();
-    let page_events = facts::page_events(asked, snapshot);
+    let page_events = if asked.again { Vec::new() } else { facts::page_events(asked, snapshot) };
     // A visitor token that does not open is no reason to refuse: its bearer becomes a new visitor.
     let visitor = asked.visitor.as_deref().and_then(|token| {
         snapshot.settings.keyring.open::<VisitorRecord>(Purpose::Visitor, &snapshot.site, token, now_ms).ok()
     });
     if let Some(customer) = customer {
+        let device = visitor.as_ref().map(|visitor| visitor.id);
         let taken = visitor.map(|visitor| memory::take_over(snapshot, visitor, &customer.id, now_ms)).transpose()?;
-        let (history, token) = taken.unwrap_or_default();
+        let (history, mut token) = taken.unwrap_or_default();
         let plan = memory::plan(snapshot, Who::Customer(customer.id.clone()));
         let issued_s = asked.identity.is_some().then_some(customer.issued_s);
         let topic = topic.map(str::to_owned);
-        let is_taken_over = history.is_some();
         let see = See { issued_s, history, topic, happened: page_events, plan, period_ms, now_ms };
         let seen = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
-        let Seen::Known(person, memory, profile) = seen else {
+        let Seen::Known { person, memory, attributes: profile, has_merged, was_erased } = seen else {
             return Err(identity::refused(IdentityError::SignedOut));
         };
-        if let Some(visitor) = token.as_ref().filter(|_| is_taken_over) {
-            memory::stop_waiting(env, snapshot, visitor.id).await?;
+        if was_erased {
+            token = Some(memory::begun_by(snapshot, &customer.id, now_ms)?);
+        }
+        if let Some(device) = device.filter(|_| has_merged) {
+            memory::stop_waiting(env, snapshot, device).await?;
         }
         return Ok(Visitor::Known(Box::new(Known { customer, person, memory, profile, token })));
     }
-    let mut record = match visitor {
-        Some(record) => record,
-        None => memory::anybody(now_ms)?,
-    };
+    let mut record = visitor.map_or_else(|| memory::anybody(now_ms), Ok)?;
     record.memory.see(topic, record.seen_ms, now_ms);
     record.memory.enter(period_ms, now_ms);
     let page = page_events.into_iter().map(|event| (None, event)).collect();
