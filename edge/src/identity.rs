@@ -107,7 +107,8 @@ async fn verify_anew(snapshot: &Snapshot, token: &str, now_ms: u64) -> Result<Cu
     let unverified = Unverified::parse(identity, &published, token)?;
     match unverified.key {
         IdentityKey::Hs256 { kid } => {
-            let mut mac = mac(secret(snapshot, kid).as_bytes());
+            let secret = secret(snapshot, kid).map_err(|_| IdentityError::UnknownKey)?;
+            let mut mac = mac(secret.as_bytes()).map_err(|_| IdentityError::UnknownKey)?;
             mac.update(unverified.message.as_bytes());
             mac.verify_slice(&unverified.signature).map_err(|_| IdentityError::Signature)?;
         }
@@ -179,20 +180,21 @@ pub(crate) async fn secrets(request: &Request, env: &Env, context: &Context) -> 
     let snapshot = snapshot::get(env, context, &site).await?;
     let keys = snapshot.settings.config.identity.iter().flat_map(|identity| &identity.keys);
     let secrets = keys.filter_map(|key| match key {
-        IdentityKey::Hs256 { kid } => Some(IdentitySecret { kid: kid.clone(), secret: secret(&snapshot, kid) }),
+        IdentityKey::Hs256 { kid } => {
+            Some(secret(&snapshot, kid).map(|secret| IdentitySecret { kid: kid.clone(), secret }))
+        }
         _ => None,
     });
-    Response::json(200, &IdentitySecrets { secrets: secrets.collect() })
+    Response::json(200, &IdentitySecrets { secrets: secrets.collect::<Result<_, Failure>>()? })
 }
 
 /// The secret of a key by its id: nobody can tell one from another, and none is stored.
-fn secret(snapshot: &Snapshot, kid: &str) -> String {
-    let mut mac = mac(&snapshot.settings.identity_key);
+fn secret(snapshot: &Snapshot, kid: &str) -> Result<String, Failure> {
+    let mut mac = mac(&snapshot.settings.identity_key)?;
     mac.update(kid.as_bytes());
-    BASE64URL_NOPAD.encode(&mac.finalize().into_bytes())
+    Ok(BASE64URL_NOPAD.encode(&mac.finalize().into_bytes()))
 }
 
-fn mac(key: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes keys of any length.
-    Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
+fn mac(key: &[u8]) -> Result<Hmac<Sha256>, Failure> {
+    Hmac::<Sha256>::new_from_slice(key).map_err(|_| Failure::Internal("a key that HMAC does not take"))
 }

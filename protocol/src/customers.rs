@@ -37,7 +37,7 @@ pub struct CustomerRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MergedHistory {
     /// Whose: `visitor/` and the id of an anonymous visitor, `segment/` and Segment's `anonymousId`, or `customer/` and
-    /// another customer's id.
+    /// the id of another customer's object, which names nobody.
     pub source: String,
     /// When, in milliseconds since 1970.
     pub at: u64,
