@@ -69,6 +69,7 @@ const object = (Wrapped) => {
 };
 
 export const DirectoryObject = object(wrapped.DirectoryObject);
+export const GroupObject = object(wrapped.GroupObject);
 export const LearnerObject = object(wrapped.LearnerObject);
 export const LedgerObject = object(wrapped.LedgerObject);
 export const OutboxObject = object(wrapped.OutboxObject);

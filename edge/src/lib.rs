@@ -69,7 +69,7 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Get, ["metrics"]) => routes::metrics::metrics(&request, env, context).await,
         (Method::Post, ["v1", "events"]) => routes::events::events(request, env, context).await,
         (Method::Get, ["v1", "identity"]) => identity::secrets(&request, env, context).await,
-        (Method::Get, ["v1", "customers", id]) => routes::customers::get(&request, env, id).await,
+        (Method::Get, ["v1", "customers", id]) => routes::customers::get(&request, env, context, id).await,
         (Method::Post, ["v1", "customers", id, "merge"]) => routes::customers::merge(request, env, context, id).await,
         (Method::Post, ["v1", "customers", id, "merge", "undo"]) => {
             routes::customers::undo_merge(request, env, id).await
@@ -80,6 +80,19 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Post, ["v1", "privacy", "erase"]) => routes::privacy::erase_own(request, env, context).await,
         (Method::Post, ["v1", "privacy", "verify"]) => routes::privacy::verify(request, env, context).await,
         (Method::Post, ["v1", "customers", id, "sign-out"]) => routes::customers::sign_out(&request, env, id).await,
+        (Method::Put, ["v1", "customers", id, "groups", kind]) => {
+            routes::groups::join(request, env, context, id, kind).await
+        }
+        (Method::Delete, ["v1", "customers", id, "groups", kind]) => {
+            routes::groups::part(&request, env, id, kind).await
+        }
+        (Method::Put, ["v1", "groups", kind, id]) => routes::groups::put(request, env, context, kind, id).await,
+        (Method::Get, ["v1", "groups", kind, id]) => routes::groups::get(&request, env, context, kind, id).await,
+        (Method::Get, ["v1", "profile"]) => routes::profile::get(&request, env, context).await,
+        (Method::Put, ["v1", "profile"]) => routes::profile::put(request, env, context).await,
+        (Method::Post, ["v1", "identify"]) => routes::profile::identify(request, env, context).await,
+        (Method::Put, ["v1", "consent"]) => routes::consent::put(request, env, context).await,
+        (Method::Post, ["v1", "consent", "verify"]) => routes::consent::verify(request, env, context).await,
         (Method::Put, ["v1", "customers", id]) => routes::customers::put(request, env, context, id).await,
         (Method::Post, ["v1", "customers:batch"]) => routes::customers::import(request, env, context).await,
         (Method::Post, ["segment", "v1", call]) => routes::segment::segment(request, env, context, call).await,
@@ -105,6 +118,10 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         | (
             _,
             ["v1", "customers:batch" | "decide" | "decisions" | "events" | "identity" | "outcomes"]
+            | ["v1", "consent" | "identify" | "profile"]
+            | ["v1", "consent", "verify"]
+            | ["v1", "groups", _, _]
+            | ["v1", "customers", _, "groups", _]
             | ["v1", "go", _]
             | ["v1", "customers", _]
             | ["v1", "customers", _, "erase" | "export" | "merge" | "sign-out"]

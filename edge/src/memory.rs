@@ -7,12 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use portico_engine::{Seen, Step, keyed_hash};
+use portico_engine::{Asked, Reply, Seen, Step, keyed_hash};
 use portico_protocol::events::EventsRequest;
 use portico_protocol::id::{PersonId, VisitorId};
 use portico_protocol::limits::NAME_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
-use portico_protocol::seal::{Purpose, VisitorRecord};
+use portico_protocol::seal::{Purpose, Said, VisitorRecord, Words};
 use portico_protocol::triggers::Trigger;
 use worker::Env;
 
@@ -22,13 +22,23 @@ use crate::error::Failure;
 use crate::identity::verified;
 use crate::objects::call;
 use crate::objects::ledger::{Entry, NewRow, Taken};
-use crate::objects::visitor::{self, Answered, Did, History, Plan, Report, StopWaiting, Who};
+use crate::objects::visitor::{self, Answered, Did, History, Plan, Replied, Report, StopWaiting, Who};
 use crate::routes::decide::seal_visitor;
 use crate::snapshot::Snapshot;
 use crate::triggers::{self, Happened};
 
 /// What the names of tracked events begin with in the record.
 pub(crate) const TRACKED: &str = "track ";
+
+/// What the names of replies to questions begin with in the record. What was said is not in it.
+pub(crate) const ANSWERED: &str = "answer ";
+
+/// What somebody replied to a question: its answer, or nothing where they would rather not say.
+pub(crate) fn replied(question: &str, attribute: &str, answer: Option<&serde_json::Value>, at_ms: u64) -> Replied {
+    let reply = if answer.is_some() { Reply::Answered } else { Reply::Declined };
+    let said = answer.map(|value| Said { at_ms, attribute: attribute.to_owned(), value: value.to_string() });
+    Replied { asked: Asked { question: Asked::mark(question), at_ms, reply }, said }
+}
 
 /// Whose events a batch holds, as far as that is known.
 pub(crate) struct Sender {
@@ -122,7 +132,9 @@ pub(crate) async fn anonymous(
         *heard_ms = report.recorded_ms.max(*heard_ms);
         report.is_new || report.recorded_ms > before_ms
     };
-    did.news(is_news).remember(&mut visitor.memory, snapshot.triggers(), now_ms);
+    let did = did.news(is_news);
+    did.note(&mut visitor.words);
+    did.remember(&mut visitor.memory, snapshot.triggers(), now_ms);
     Ok(())
 }
 
@@ -144,6 +156,7 @@ pub(crate) fn take_over(
         until_ms: visitor.seen_ms.max(visitor.heard_ms),
         taken_ms: visitor.taken_ms,
         memory: visitor.memory.clone(),
+        words: visitor.words.clone(),
     };
     let is_first = visitor.taken_by == 0;
     if is_first {
@@ -178,7 +191,15 @@ pub(crate) async fn stop_waiting(env: &Env, snapshot: &Snapshot, visitor: Visito
 /// A visitor of whom nothing is known.
 pub(crate) fn anybody(now_ms: u64) -> Result<VisitorRecord, Failure> {
     let memory = portico_protocol::seal::Memory::default();
-    Ok(VisitorRecord { id: VisitorId::new(random()?), seen_ms: now_ms, memory, heard_ms: 0, taken_by: 0, taken_ms: 0 })
+    Ok(VisitorRecord {
+        id: VisitorId::new(random()?),
+        seen_ms: now_ms,
+        memory,
+        heard_ms: 0,
+        taken_by: 0,
+        taken_ms: 0,
+        words: Words::default(),
+    })
 }
 
 /// What is worth remembering of a batch of rows, row by row.
@@ -206,14 +227,15 @@ enum What {
     Dismissed(String),
     Seen(Seen),
     Happened(Happened),
+    Replied(Replied, Option<Happened>),
 }
 
 impl Memories {
-    /// Impressions only where the site has rules that count them, and so events. `whose` says whose a row without a showing
-    /// is, unless it is nobody's.
+    /// Impressions only where the site has rules that count them, and so events. `replies` has what rows that reply to questions
+    /// say; `whose` says whose a row without a showing is, unless it is nobody's.
     pub(crate) fn of(
         snapshot: &Snapshot,
-        rows: &[NewRow],
+        (rows, replies): (&[NewRow], &[Option<Replied>]),
         visitor: Option<&VisitorRecord>,
         whose: impl Fn(usize) -> Option<Whose>,
         now_ms: u64,
@@ -223,8 +245,15 @@ impl Memories {
             let mark = |parts: &[&[u8]]| keyed_hash(&snapshot.settings.hash_key, parts);
             let (whose, mark, person, what) = match &row.entry {
                 Entry::Note { name, .. } => {
-                    let event = name.strip_prefix(TRACKED).unwrap_or(name);
-                    let what = What::Happened(snapshot.happened(event.to_owned())?);
+                    let event = match name.strip_prefix(ANSWERED) {
+                        Some(question) => format!("answer:{question}"),
+                        None => name.strip_prefix(TRACKED).unwrap_or(name).to_owned(),
+                    };
+                    let happened = snapshot.happened(event);
+                    let what = match replies.get(at).cloned().flatten() {
+                        Some(replied) => What::Replied(replied, happened),
+                        None => What::Happened(happened?),
+                    };
                     (whose(at)?, mark(&[b"note", row.id.as_bytes()]), None, what)
                 }
                 Entry::Answer { record, step, .. } => {
@@ -279,6 +308,10 @@ impl Memories {
                 }
                 What::Seen(seen) => did.seen.push((report, seen)),
                 What::Happened(what) => did.happened.push((Some(report), what)),
+                What::Replied(replied, happened) => {
+                    did.replied.push((report, replied));
+                    did.happened.extend(happened.map(|what| (Some(report), what)));
+                }
             }
         }
         let (mut renewed, mut anonymous) = (None, visitor);

@@ -44,6 +44,9 @@ pub struct Config {
     /// Whether the placements of one page show at most one offer of each group.
     #[serde(default)]
     pub distinct_groups: bool,
+    /// Small questions, of which a visitor is asked at most one at a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<DripQuestion>,
     /// Shares of visitors by arm.
     #[serde(default)]
     pub arms: Arms,
@@ -310,6 +313,31 @@ fn single() -> u32 {
 
 fn web() -> Vec<String> {
     vec!["web".to_owned()]
+}
+
+/// A question that is answered with one tap, and whose answer is a fact from then on ("drip irrigation": one at a time, never
+/// the same one twice). What it says is the site's to configure, beside what its offers say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DripQuestion {
+    /// Its id.
+    pub id: String,
+    /// The attribute that takes the answer; its source is `profile`. Nobody is asked for what is known.
+    pub attribute: String,
+    /// The answers to choose from, each of the attribute's type.
+    pub answers: Vec<serde_json::Value>,
+    /// Who may be asked; everybody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<serde_json::Value>,
+    /// Factor on what its answer is expected to bring.
+    #[serde(default = "one")]
+    pub priority: f64,
+    /// Days for which it rests once it was declined, or answered with something that holds no longer.
+    #[serde(default = "quarter")]
+    pub rest_days: u32,
+}
+
+fn quarter() -> u32 {
+    90
 }
 
 /// Shares of visitors; the rest goes to the model.

@@ -214,7 +214,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(
+    pub(crate) fn new(
         policy: &'a Policy,
         predictor: &'a Predictor,
         question: &'a Question<'a>,
@@ -242,8 +242,7 @@ impl<'a> Run<'a> {
 
     fn run(mut self, trace: &mut Option<Vec<PlacementTrace>>) -> Decision {
         if trace.is_some() || self.arm == Arm::Model {
-            let channel = name_hash(&[self.question.channel.as_bytes()]);
-            self.beliefs = self.predictor.beliefs(channel, self.policy.stages.len(), &self.features);
+            self.believe();
         }
         let asks: Vec<Option<(&PlacementPolicy, usize)>> =
             self.question.placements.iter().map(|ask| self.policy.placement(ask)).collect();
@@ -274,6 +273,16 @@ impl<'a> Run<'a> {
             });
         }
         Decision { features: self.features, arm: self.arm, placements }
+    }
+
+    /// Works out what is believed of every offer.
+    pub(crate) fn believe(&mut self) {
+        let channel = name_hash(&[self.question.channel.as_bytes()]);
+        self.beliefs = self.predictor.beliefs(channel, self.policy.stages.len(), &self.features);
+    }
+
+    pub(crate) fn is_eligible(&self, at: usize) -> bool {
+        self.eligible.get(at).copied().unwrap_or(false)
     }
 
     /// What each slot shows when they are filled together; none where filling them one after the other does the same, or
@@ -395,6 +404,17 @@ impl<'a> Run<'a> {
         if let Some(score) = self.scores[at] {
             return score;
         }
+        let score = self.value(at, true);
+        self.scores[at] = Some(score);
+        score
+    }
+
+    /// The offer's value at the posterior mean.
+    pub(crate) fn expected(&self, at: usize) -> f64 {
+        self.value(at, false)
+    }
+
+    fn value(&self, at: usize, is_drawn: bool) -> f64 {
         let offer = &self.policy.offers[at];
         // Stages after the last that is worth anything need no draw.
         let mut reached = 1.0;
@@ -406,15 +426,13 @@ impl<'a> Run<'a> {
                 Some(weights) => weighed(weights.iter().copied(), &offer.values, stage),
                 None => offer.worth.get(stage).copied().unwrap_or(0.0),
             };
-            if stage % 2 == 0 {
+            if is_drawn && stage % 2 == 0 {
                 noise = self.question.seed.normals(offer.key, stage as u32 / 2);
             }
             reached *= self.probability(at, stage, noise[stage % 2]);
             value += reached * worth;
         }
-        let score = value * offer.lever;
-        self.scores[at] = Some(score);
-        score
+        value * offer.lever
     }
 
     /// Each stage's probability at the posterior mean.

@@ -10,6 +10,7 @@ use crate::decide::Seen;
 use crate::evaluate::Setup;
 use crate::facts::{Facts, Value};
 use crate::features::Bins;
+use crate::inquiry::{self, QuestionPolicy};
 use crate::random::name_hash;
 use crate::rule::{EvaluationContext, Missing, Rule, Schema};
 
@@ -42,6 +43,7 @@ pub struct Policy {
     channels: Vec<u64>,
     pub(crate) contact: Vec<ContactRule>,
     pub(crate) distinct_groups: bool,
+    pub(crate) questions: Vec<QuestionPolicy>,
     pub(crate) arms: Arms,
     pub(crate) experiment: Setup,
     /// Events that any rule counts.
@@ -167,6 +169,7 @@ impl Policy {
         let groups = compile_groups(config, &schema, &mut errors);
         let offers = compile_offers(config, &schema, &stages, &kpis, &groups, &mut errors);
         let placements = compile_placements(config, &groups, &offers, &mut errors);
+        let questions = inquiry::compile(config, &schema, &mut errors);
         let arms = config.arms;
         for (name, share) in [("control", arms.control), ("explore", arms.explore)] {
             if !(0.0..=1.0).contains(&share) {
@@ -233,6 +236,7 @@ impl Policy {
             channels,
             contact: config.contact.clone(),
             distinct_groups: config.distinct_groups,
+            questions,
             arms,
             experiment: Setup::default(),
             counted: BTreeSet::new(),
@@ -341,7 +345,9 @@ impl Policy {
 
     fn rules(&self) -> impl Iterator<Item = &Rule> {
         let groups = self.groups.iter().filter_map(|group| group.rule.as_ref());
-        self.schema.rules().chain(groups).chain(self.offers.iter().filter_map(|offer| offer.rule.as_ref()))
+        let questions = self.questions.iter().filter_map(QuestionPolicy::rule);
+        let offers = self.offers.iter().filter_map(|offer| offer.rule.as_ref());
+        self.schema.rules().chain(groups).chain(offers).chain(questions)
     }
 
     /// What reaching a stage of an offer is worth, in units of the weighed KPIs.
@@ -652,16 +658,16 @@ fn compile_placements(
 }
 
 #[derive(Default)]
-struct Errors {
+pub(crate) struct Errors {
     list: Vec<ConfigError>,
 }
 
 impl Errors {
-    fn add(&mut self, pointer: String, detail: &str) {
+    pub(crate) fn add(&mut self, pointer: String, detail: &str) {
         self.list.push(ConfigError { pointer, detail: detail.to_owned() });
     }
 
-    fn unique<'a>(&mut self, list: &str, ids: impl Iterator<Item = &'a String>) {
+    pub(crate) fn unique<'a>(&mut self, list: &str, ids: impl Iterator<Item = &'a String>) {
         let mut seen = BTreeSet::new();
         for (index, id) in ids.enumerate() {
             if id.is_empty() || id.len() > 128 {
@@ -682,7 +688,12 @@ impl Errors {
     }
 
     /// `Err` when there is a rule that does not compile.
-    fn rule(&mut self, pointer: String, rule: Option<&serde_json::Value>, schema: &Schema) -> Result<Option<Rule>, ()> {
+    pub(crate) fn rule(
+        &mut self,
+        pointer: String,
+        rule: Option<&serde_json::Value>,
+        schema: &Schema,
+    ) -> Result<Option<Rule>, ()> {
         rule.map(|rule| Rule::compile(rule, schema)).transpose().map_err(|error| {
             self.add(pointer + &error.pointer, &error.detail);
         })

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use portico_engine::Asked;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::decide::Consent;
 use crate::problem::FieldError;
+use crate::profile::{Profile, ProfileChange};
 use crate::seal::Memory;
 
 /// What is to be stored of a customer, in the place of what was.
@@ -14,14 +17,37 @@ pub struct CustomerProfile {
     /// Values of attributes whose source is `profile`, by name, each of its type.
     #[schema(value_type = Object)]
     pub attributes: BTreeMap<String, serde_json::Value>,
+    /// Who says so: `server` where absent, or one that the site's `profile.precedence` names. What other sources say stays.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// When the source knew it, in milliseconds since 1970; now where absent. What the same source knew later stays.
+    #[serde(default)]
+    pub at: Option<u64>,
 }
 
 /// `GET /v1/customers/{id}`: everything known of a customer.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct CustomerRecord {
-    /// As in [`CustomerProfile`].
+    /// The values that are believed, by attribute.
     #[schema(value_type = Object)]
     pub attributes: BTreeMap<String, serde_json::Value>,
+    /// What every source says, by attribute and source.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub profile: Profile,
+    /// How that changed, the latest first, at most [`crate::limits::PROFILE_CHANGES`].
+    #[serde(default)]
+    pub changes: Vec<ProfileChange>,
+    /// The groups that they belong to, by kind.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Membership>,
+    /// What they agreed to, the latest first, at most [`crate::limits::CONSENTS`].
+    #[serde(default)]
+    pub consents: Vec<ConsentRecord>,
+    /// Questions that were put to them, by their marks.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub asked: Vec<Asked>,
     /// What they did, under this and all merged names.
     #[schema(value_type = Object)]
     pub memory: Memory,
@@ -31,6 +57,147 @@ pub struct CustomerRecord {
     pub merged: Vec<MergedHistory>,
     /// When they were last signed out everywhere, in seconds since 1970; 0 for never.
     pub signed_out_at: u64,
+}
+
+/// A customer's place in a household, a company or another group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Membership {
+    /// The group's id, as the site's servers call it.
+    pub id: String,
+    /// What they are there.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// Since when, in milliseconds since 1970, where it is said by whoever shows it.
+    #[serde(default)]
+    pub since: u64,
+}
+
+/// `GET /v1/groups/{kind}/{id}`: what a group shares.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct GroupRecord {
+    /// Its attributes, which its members have as well.
+    #[schema(value_type = Object)]
+    pub attributes: BTreeMap<String, serde_json::Value>,
+    /// How many belong to it.
+    pub members: u64,
+    /// To how many the latest change is still on its way.
+    pub pending: u64,
+}
+
+/// What `PUT /v1/groups/{kind}/{id}` stores, in the place of what was.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct GroupProfile {
+    /// Values of the attributes that the kind of group shares.
+    #[schema(value_type = Object)]
+    pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+/// `PUT /v1/consent`: what somebody agreed to, and to which text.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct ConsentRequest {
+    /// The publishable key.
+    #[serde(default)]
+    pub site: String,
+    /// An identity token, where they are logged in.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// The customer, for a caller with a secret key.
+    #[serde(default)]
+    pub customer: Option<String>,
+    /// The visitor token, where they have one.
+    #[serde(default)]
+    pub visitor: Option<String>,
+    /// What they agreed to. What is not named is refused.
+    pub consent: Consent,
+    /// The version of the text that they were shown.
+    pub version: String,
+}
+
+/// A word on consent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConsentRecord {
+    /// When it was given, in milliseconds since 1970.
+    pub at: u64,
+    /// What holds since.
+    pub consent: Consent,
+    /// The version of the text that they were shown.
+    pub version: String,
+    /// Whether their browser said no for them (Global Privacy Control): then nothing was agreed to.
+    pub by_browser: bool,
+}
+
+/// The answer to a word on consent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConsentReceipt {
+    /// What was recorded.
+    #[serde(flatten)]
+    pub record: ConsentRecord,
+    /// Proves it, also years later: `POST /v1/consent/verify`.
+    pub receipt: String,
+}
+
+/// `POST /v1/consent/verify`: what a receipt says, and whether it is about somebody.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct VerifyConsent {
+    /// The receipt.
+    pub receipt: String,
+    /// The customer's id, or the visitor's; nothing for whom nobody knew.
+    #[serde(default)]
+    pub who: String,
+}
+
+/// `PUT /v1/profile`: what somebody says of themselves.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct ProfileRequest {
+    /// The publishable key.
+    #[serde(default)]
+    pub site: String,
+    /// An identity token, where they are logged in.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// The visitor token, where they are not.
+    #[serde(default)]
+    pub visitor: Option<String>,
+    /// What the visitor has agreed to; the site's default where absent. It takes personalization to remember anything.
+    #[serde(default)]
+    pub consent: Option<Consent>,
+    /// Values by attribute; `null` takes one back. Attributes that are not named stay.
+    #[schema(value_type = Object)]
+    pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+/// What is known of somebody that they may say themselves: to prefill forms with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OwnProfile {
+    /// Values by attribute.
+    #[schema(value_type = Object)]
+    pub attributes: BTreeMap<String, serde_json::Value>,
+    /// The visitor token renewed, for whoever is not logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitor: Option<String>,
+}
+
+/// `POST /v1/identify`: the page knows who is there.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct IdentifyRequest {
+    /// The publishable key.
+    #[serde(default)]
+    pub site: String,
+    /// The identity token.
+    pub identity: String,
+    /// The visitor token of the device: what was done before becomes the customer's.
+    #[serde(default)]
+    pub visitor: Option<String>,
+    /// What the visitor has agreed to; the site's default where absent.
+    #[serde(default)]
+    pub consent: Option<Consent>,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Identified {
+    /// The device's token from now on, where that changes.
+    pub visitor: Option<String>,
 }
 
 /// A history that was taken over.
@@ -125,8 +292,8 @@ pub struct CustomerLine {
     /// The customer's id, as identity tokens name it in `sub`.
     pub id: String,
     /// As in [`CustomerProfile`].
-    #[schema(value_type = Object)]
-    pub attributes: BTreeMap<String, serde_json::Value>,
+    #[serde(flatten)]
+    pub profile: CustomerProfile,
 }
 
 /// One line of the answer to an import, in the order of its lines.

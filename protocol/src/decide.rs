@@ -92,6 +92,61 @@ pub struct Consent {
     /// Offers may follow from who they are and what they did before.
     #[serde(default)]
     pub personalization: bool,
+    /// What is stored of them for advertising may be used as well.
+    #[serde(default)]
+    pub marketing: bool,
+    /// They may be known on the pages of publishers too.
+    #[serde(default)]
+    pub sharing: bool,
+}
+
+impl Consent {
+    /// By bit: analytics, personalization, marketing, sharing.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        let Self { analytics, personalization, marketing, sharing } = self;
+        [analytics, personalization, marketing, sharing]
+            .into_iter()
+            .rev()
+            .fold(0, |bits, said| bits << 1 | u8::from(said))
+    }
+
+    /// What holds of what somebody said before, where a request says something too: it is believed on analytics and
+    /// personalization, which are asked for on each device; the rest is theirs wherever they are.
+    #[must_use]
+    pub fn beside(self, request: Option<Self>) -> Self {
+        let Some(request) = request else { return self };
+        Self { marketing: self.marketing || request.marketing, sharing: self.sharing || request.sharing, ..request }
+    }
+
+    /// What [`Consent::bits`] says.
+    #[must_use]
+    pub fn of_bits(bits: u8) -> Self {
+        let said = |bit: u8| bits >> bit & 1 == 1;
+        Self { analytics: said(0), personalization: said(1), marketing: said(2), sharing: said(3) }
+    }
+}
+
+impl DecideRequest {
+    /// A question of a site, with nothing said but that.
+    #[must_use]
+    pub fn of(site: String) -> Self {
+        Self {
+            site,
+            visitor: None,
+            identity: None,
+            customer: None,
+            channel: web(),
+            locale: english(),
+            page: Page::default(),
+            context: BTreeMap::new(),
+            placements: Vec::new(),
+            consent: None,
+            explain: false,
+            again: false,
+            html: false,
+        }
+    }
 }
 
 /// The answer.
@@ -110,6 +165,9 @@ pub struct DecideResponse {
     /// The style sheet of the painted HTML, when HTML was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub style: Option<String>,
+    /// A small question that would help, where there is one to ask. Its answer is an event `answer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<QuestionResponse>,
     /// How each offer fared, when asked for and allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Object>>)]
@@ -133,6 +191,29 @@ pub struct PlacementResponse {
     pub html: Option<String>,
     /// The offers in rank order.
     pub offers: Vec<OfferResponse>,
+}
+
+/// A question to the visitor. Where HTML was asked for, it is painted in the first placement that shows offers as cards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct QuestionResponse {
+    /// Its id.
+    pub id: String,
+    /// The language that it is in.
+    pub locale: String,
+    /// The question.
+    pub text: String,
+    /// What can be answered.
+    pub answers: Vec<AnswerChoice>,
+}
+
+/// An answer to choose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AnswerChoice {
+    /// What an event `answer` says in `props.value`.
+    #[schema(value_type = Object)]
+    pub value: serde_json::Value,
+    /// Its words.
+    pub label: String,
 }
 
 /// One chosen offer.

@@ -48,7 +48,7 @@ pub struct Event {
     /// The stage reached, for `stage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// The event's name, for `track`.
+    /// The event's name, for `track`; the question's id, for `answer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// When it happened by the sender's clock, in milliseconds since 1970.
@@ -76,6 +76,8 @@ pub enum EventKind {
     Page,
     /// Something named by the site happened.
     Track,
+    /// A question was replied to: `name` is its id, `props.value` the answer; nothing, or an empty text, declines it.
+    Answer,
 }
 
 /// The receipt, sent only after everything accepted is durable.

@@ -17,6 +17,7 @@ pub mod openapi;
 pub mod outcomes;
 pub mod pages;
 pub mod problem;
+pub mod profile;
 pub mod report;
 pub mod seal;
 pub mod segment;

@@ -6,6 +6,16 @@ pub const BODY_BYTES: usize = 128 * 1024;
 pub const CONFIG_BYTES: usize = 2 * 1024 * 1024;
 /// Events in one batch (public contract).
 pub const EVENTS_PER_BATCH: usize = 50;
+/// Sources of what is known of customers that a site puts in order.
+pub const PROFILE_SOURCES: usize = 16;
+/// Kinds of groups that customers belong to.
+pub const GROUP_KINDS: usize = 4;
+/// Changes of a customer's profile that are kept, the latest.
+pub const PROFILE_CHANGES: u64 = 200;
+/// Words on consent of a customer that are kept, the latest.
+pub const CONSENTS: u64 = 100;
+/// Length of a question and of each of its answers, in bytes.
+pub const QUESTION_BYTES: usize = 200;
 /// Attributes of one customer.
 pub const CUSTOMER_ATTRIBUTES: usize = 200;
 /// Largest customer document, in bytes: 200 attributes with their longest texts.

@@ -12,8 +12,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::console::{ConsoleLink, ConsoleLogin};
 use crate::customers::{
-    CustomerLine, CustomerProfile, CustomerRecord, EraseRequest, Erasure, ErasureProof, ImportedLine, Merge,
-    MergeCustomer, UndoMerge, VerifyErasure,
+    ConsentReceipt, ConsentRecord, ConsentRequest, CustomerLine, CustomerProfile, CustomerRecord, EraseRequest,
+    Erasure, ErasureProof, GroupProfile, GroupRecord, Identified, IdentifyRequest, ImportedLine, Membership, Merge,
+    MergeCustomer, OwnProfile, ProfileRequest, UndoMerge, VerifyConsent, VerifyErasure,
 };
 use crate::decide::{DecideRequest, DecideResponse};
 use crate::events::{Event, EventsRequest, EventsResponse};
@@ -92,7 +93,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 46] = [
+const OPERATIONS: [Operation; 55] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -126,6 +127,33 @@ const OPERATIONS: [Operation; 46] = [
         .with("secret"),
     operation(HttpMethod::Post, "/v1/customers/{id}/erase", "Erase everything held on a customer", 200)
         .gives("Erasure")
+        .with("secret"),
+    operation(HttpMethod::Put, "/v1/customers/{id}/groups/{kind}", "Make a customer a member of a group", 204)
+        .takes("Membership")
+        .with("secret"),
+    operation(HttpMethod::Delete, "/v1/customers/{id}/groups/{kind}", "End a customer's membership in a group", 204)
+        .with("secret"),
+    operation(HttpMethod::Put, "/v1/groups/{kind}/{id}", "Store what a group shares with its members", 204)
+        .takes("GroupProfile")
+        .with("secret"),
+    operation(HttpMethod::Get, "/v1/groups/{kind}/{id}", "What a group shares with its members", 200)
+        .gives("GroupRecord")
+        .with("secret"),
+    operation(HttpMethod::Post, "/v1/identify", "What was done on this device is a customer's", 200)
+        .takes("IdentifyRequest")
+        .gives("Identified"),
+    operation(HttpMethod::Get, "/v1/profile", "What is known of a customer that they may say themselves", 200)
+        .gives("OwnProfile")
+        .with("identity"),
+    operation(HttpMethod::Put, "/v1/profile", "What somebody says of themselves", 200)
+        .takes("ProfileRequest")
+        .gives("OwnProfile"),
+    operation(HttpMethod::Put, "/v1/consent", "What somebody agreed to, with a receipt", 200)
+        .takes("ConsentRequest")
+        .gives("ConsentReceipt"),
+    operation(HttpMethod::Post, "/v1/consent/verify", "What a receipt of a word on consent proves", 200)
+        .takes("VerifyConsent")
+        .gives("ConsentRecord")
         .with("secret"),
     operation(HttpMethod::Get, "/v1/privacy/export", "The same for a customer who asks, by identity token", 200)
         .with("identity"),
@@ -289,6 +317,17 @@ pub fn document() -> OpenApi {
     components = schema::<SegmentReceipt>(components);
     components = schema::<CustomerProfile>(components);
     components = schema::<CustomerRecord>(components);
+    components = schema::<Membership>(components);
+    components = schema::<GroupProfile>(components);
+    components = schema::<GroupRecord>(components);
+    components = schema::<IdentifyRequest>(components);
+    components = schema::<Identified>(components);
+    components = schema::<ProfileRequest>(components);
+    components = schema::<OwnProfile>(components);
+    components = schema::<ConsentRequest>(components);
+    components = schema::<ConsentReceipt>(components);
+    components = schema::<ConsentRecord>(components);
+    components = schema::<VerifyConsent>(components);
     components = schema::<MergeCustomer>(components);
     components = schema::<Merge>(components);
     components = schema::<UndoMerge>(components);

@@ -8,12 +8,13 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use data_encoding::BASE64URL_NOPAD;
 use portico_engine::evaluate::Compared;
-use portico_engine::{Arm, Dismissal, EventMarks, Feature, Seen, keyed_hash};
+use portico_engine::{Arm, Asked, Dismissal, EventMarks, Feature, Seen, keyed_hash};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DecisionId, PersonId, VisitorId};
 use crate::limits::TOKEN_BYTES;
+use crate::profile::{Profile, Told, VISITOR};
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
@@ -30,6 +31,8 @@ pub enum Purpose {
     Session,
     /// Proof that a customer was erased.
     Receipt,
+    /// Proof of a word on consent.
+    Consent,
 }
 
 impl Purpose {
@@ -39,6 +42,7 @@ impl Purpose {
             Self::Visitor => b'v',
             Self::Session => b's',
             Self::Receipt => b'r',
+            Self::Consent => b'c',
         }
     }
 }
@@ -310,6 +314,96 @@ pub struct VisitorRecord {
     /// When they first did, in milliseconds since 1970.
     #[serde(default)]
     pub taken_ms: u64,
+    /// What they said, and what they were asked.
+    #[serde(default)]
+    pub words: Words,
+}
+
+impl VisitorRecord {
+    /// Forgets the older half of what has no end of its own, for what does not fit into a token; what they said goes last. False
+    /// where nothing is left.
+    pub fn forget_half(&mut self) -> bool {
+        self.memory.forget_half() || self.words.forget_half()
+    }
+}
+
+/// Things that somebody said of themselves.
+const MOST_SAID: usize = 16;
+/// Questions remembered of one visitor.
+const MOST_ASKED: usize = 32;
+
+/// What somebody said of themselves, and what they were asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Words {
+    /// What they said, the latest last; each attribute once.
+    pub said: Vec<Said>,
+    /// Questions that were put to them, the latest last; each once.
+    pub asked: Vec<Asked>,
+}
+
+/// Something that somebody said of themselves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Said {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// The attribute.
+    pub attribute: String,
+    /// Its value as JSON; empty where they took it back.
+    pub value: String,
+}
+
+impl Words {
+    /// Remembers what they said.
+    pub fn say(&mut self, said: Said) {
+        if self.said.iter().any(|known| known.attribute == said.attribute && *known > said) {
+            return;
+        }
+        self.said.retain(|known| known.attribute != said.attribute);
+        self.said.push(said);
+        self.said.sort();
+        self.said.drain(..self.said.len().saturating_sub(MOST_SAID));
+    }
+
+    /// Remembers that a question was put to them, or what became of it.
+    pub fn ask(&mut self, asked: Asked) {
+        let order = |asked: &Asked| (asked.at_ms, asked.reply as u8);
+        if self.asked.iter().any(|known| known.question == asked.question && order(known) > order(&asked)) {
+            return;
+        }
+        self.asked.retain(|known| known.question != asked.question);
+        self.asked.push(asked);
+        self.asked.sort_by_key(|asked| (order(asked), asked.question));
+        self.asked.drain(..self.asked.len().saturating_sub(MOST_ASKED));
+    }
+
+    /// Adds what was said under another name: of two words on one thing the later one counts.
+    pub fn add(&mut self, other: &Self) {
+        other.said.iter().for_each(|said| self.say(said.clone()));
+        other.asked.iter().for_each(|asked| self.ask(*asked));
+    }
+
+    /// Whether nothing was said or asked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.said.is_empty() && self.asked.is_empty()
+    }
+
+    /// What they said, as a source of a profile.
+    pub fn tell(&self, profile: &mut Profile) {
+        for Said { at_ms, attribute, value } in &self.said {
+            if let Ok(value) = serde_json::from_str(value) {
+                let told = Told { value, at: *at_ms, until: None };
+                profile.entry(attribute.clone()).or_default().insert(VISITOR.to_owned(), told);
+            }
+        }
+    }
+
+    fn forget_half(&mut self) -> bool {
+        let half = |length: usize| length.div_ceil(2);
+        self.asked.drain(..half(self.asked.len()));
+        self.said.drain(..half(self.said.len()));
+        !self.is_empty()
+    }
 }
 
 /// What a receipt of an erasure says.
@@ -331,6 +425,28 @@ impl Expires for ErasureRecord {
     /// After ten years, the longest time in which somebody may ask.
     fn expires_ms(&self) -> u64 {
         self.erased_ms.saturating_add(3_653 * 86_400_000)
+    }
+}
+
+/// What a receipt of a word on consent says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentProof {
+    /// A hash of the customer's or visitor's id; of nothing where nobody was known.
+    pub subject: [u8; 32],
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What they agreed to, by bit: analytics, personalization, marketing, sharing.
+    pub agreed: u8,
+    /// Whether their browser said no for them (Global Privacy Control).
+    pub by_browser: bool,
+    /// The version of the text that they were shown.
+    pub version: String,
+}
+
+impl Expires for ConsentProof {
+    /// After ten years, as the other receipt.
+    fn expires_ms(&self) -> u64 {
+        self.at_ms.saturating_add(3_653 * 86_400_000)
     }
 }
 

@@ -10,11 +10,12 @@ use utoipa::ToSchema;
 
 use crate::check::escape;
 use crate::content::{Layout, OfferContent, OfferPresentation};
-use crate::decide::Consent;
+use crate::decide::{AnswerChoice, Consent, QuestionResponse};
 use crate::identity::Identity;
-use crate::limits::{ATTRIBUTION_DAYS, KEEP_DAYS, LEDGER_SHARDS, URL_BYTES};
+use crate::limits::{ATTRIBUTION_DAYS, KEEP_DAYS, LEDGER_SHARDS, QUESTION_BYTES, URL_BYTES};
 use crate::pages::{self, PageRule};
 use crate::problem::FieldError;
+use crate::profile::ProfileConfig;
 use crate::triggers::{self, Trigger, Webhook};
 
 /// Everything a site's owner configures. `PUT /v1/site/draft` takes it, `POST /v1/site/publish` freezes it as a version.
@@ -44,6 +45,16 @@ pub struct SiteConfig {
     /// How each placement is arranged; `list` where absent.
     #[serde(default)]
     pub layouts: BTreeMap<String, Layout>,
+    /// What is stored of customers, who is believed and how long.
+    #[serde(default)]
+    pub profile: ProfileConfig,
+    /// What the questions of `decisions` say, by question id.
+    #[serde(default)]
+    pub questions: BTreeMap<String, QuestionWords>,
+    /// Placements under whose offers a question may be painted: their slots have room for it. With none, only who asks without
+    /// HTML gets questions.
+    #[serde(default)]
+    pub ask_in: Vec<String>,
     /// How answers are recorded.
     #[serde(default)]
     pub ledger: LedgerConfig,
@@ -58,6 +69,22 @@ pub struct SiteConfig {
     pub webhooks: Vec<Webhook>,
     /// What each offer says and where it leads, by offer id.
     pub content: BTreeMap<String, OfferPresentation>,
+}
+
+/// What a question says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuestionWords {
+    /// By language, as a BCP 47 tag.
+    pub locales: BTreeMap<String, QuestionText>,
+}
+
+/// A question in one language.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuestionText {
+    /// The question, in a few words.
+    pub text: String,
+    /// Its answers, in their order.
+    pub answers: Vec<String>,
 }
 
 /// How a site's answers are recorded.
@@ -252,9 +279,38 @@ impl SiteConfig {
                 }
             }
         }
+        for (index, id) in self.ask_in.iter().enumerate() {
+            if !self.decisions.placements.iter().any(|placement| placement.id == *id) {
+                add(format!("/ask_in/{index}"), format!("unknown placement `{id}`"));
+            }
+        }
+        for (index, question) in self.decisions.questions.iter().enumerate() {
+            let pointer = format!("/questions/{}", escape(&question.id));
+            let Some(words) = self.questions.get(&question.id) else {
+                add(
+                    format!("/decisions/questions/{index}"),
+                    format!("`questions` does not say what `{}` says", question.id),
+                );
+                continue;
+            };
+            if !words.locales.contains_key(first) {
+                add(format!("{pointer}/locales"), format!("there is no text in `{first}`"));
+            }
+            for (locale, said) in &words.locales {
+                let pointer = format!("{pointer}/locales/{}", escape(locale));
+                if said.answers.len() != question.answers.len() {
+                    add(format!("{pointer}/answers"), format!("the question has {} answers", question.answers.len()));
+                }
+                let texts = said.answers.iter().chain([&said.text]);
+                if texts.into_iter().any(|text| !(1..=QUESTION_BYTES).contains(&text.len())) {
+                    add(pointer, format!("a question and its answers have 1 to {QUESTION_BYTES} bytes each"));
+                }
+            }
+        }
         let identity = self.identity.iter().flat_map(Identity::errors);
         errors.extend(identity.map(|error| FieldError { pointer: format!("/identity{}", error.pointer), ..error }));
         errors.extend(pages::errors(&self.pages));
+        errors.extend(self.profile.errors(&self.decisions));
         errors.extend(triggers::errors(&self.triggers, &self.webhooks));
         let (_, wrong) = Policy::compile(&self.decisions);
         errors.extend(
@@ -268,14 +324,28 @@ impl SiteConfig {
     /// An offer's words in the language wanted, or the nearest there is, with the language they are in.
     #[must_use]
     pub fn words(&self, offer: &str, locale: &str) -> Option<(&str, &OfferContent)> {
-        let content = self.content.get(offer)?;
+        self.nearest(&self.content.get(offer)?.locales, locale)
+    }
+
+    /// A question's words in the language wanted, or the nearest there is, with the language they are in.
+    #[must_use]
+    pub fn question(&self, id: &str, locale: &str) -> Option<QuestionResponse> {
+        let question = self.decisions.questions.iter().find(|question| question.id == id)?;
+        let (locale, QuestionText { text, answers }) = self.nearest(&self.questions.get(id)?.locales, locale)?;
+        let answers = question.answers.iter().zip(answers);
+        let answers =
+            answers.map(|(value, label)| AnswerChoice { value: value.clone(), label: label.clone() }).collect();
+        Some(QuestionResponse { id: id.to_owned(), locale: locale.to_owned(), text: text.clone(), answers })
+    }
+
+    fn nearest<'a, T>(&self, locales: &'a BTreeMap<String, T>, locale: &str) -> Option<(&'a str, &'a T)> {
         let primary = |tag: &str| tag.split('-').next().unwrap_or("").to_ascii_lowercase();
-        let same = content.locales.get_key_value(locale);
+        let same = locales.get_key_value(locale);
         let near = || {
             let wanted = primary(locale);
-            content.locales.iter().find(|(tag, _)| primary(tag) == wanted)
+            locales.iter().find(|(tag, _)| primary(tag) == wanted)
         };
-        let first = || content.locales.get_key_value(self.locales.first()?);
+        let first = || locales.get_key_value(self.locales.first()?);
         same.or_else(near).or_else(first).map(|(tag, words)| (tag.as_str(), words))
     }
 }

@@ -13,6 +13,7 @@ mod learning;
 mod outcomes;
 mod pages;
 mod privacy;
+mod profile;
 mod servers;
 mod shadow;
 mod sites;

@@ -6,7 +6,7 @@ import { post } from "./post.ts";
 import { granted, remember, silent } from "./visitor.ts";
 
 interface Happening {
-  type: "impression" | "click" | "dismiss" | "stage" | "track";
+  type: "impression" | "click" | "dismiss" | "stage" | "track" | "answer";
   token?: string | undefined;
   stage?: string;
   name?: string;

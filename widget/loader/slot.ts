@@ -17,6 +17,14 @@ const policy = trustedTypes ? attempt(() => trustedTypes.createPolicy("portico",
 
 let module: Promise<Module> | undefined;
 
+/** What has been said takes the place of what was asked. */
+const turn = ({ children }: Element): void => {
+  const [face, thanks] = children as unknown as [HTMLElement, HTMLElement];
+  face.hidden = true;
+  thanks.hidden = false;
+  thanks.focus();
+};
+
 export interface Slot {
   /** Where it is. */
   at: HTMLElement;
@@ -103,16 +111,18 @@ const slotAt = (at: HTMLElement): Slot => {
 
   listen(at, "click", (event) => {
     const path = event.composedPath();
+    const { name, value, form } = path[0] as HTMLButtonElement;
+    if (form) {
+      report({ type: "answer", name, props: { value } });
+      turn(form);
+    }
     const index = cards.findIndex((card) => path.includes(card));
     const offer = placement?.offers[index];
     if (!offer) return;
-    const [face, thanks] = cards[index]!.children as unknown as [HTMLElement, HTMLElement];
-    const on = (selector: string) => path.includes(face.querySelector(selector)!);
+    const on = (selector: string) => path.includes(cards[index]!.querySelector(selector)!);
     if (on("a")) tell("click", offer);
     else if (!live && on(".dismiss")) {
-      face.hidden = true;
-      thanks.hidden = false;
-      thanks.focus();
+      turn(cards[index]!);
       tell("dismiss", offer);
     }
   });

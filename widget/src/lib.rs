@@ -15,7 +15,11 @@ mod words;
 #[cfg(feature = "ssr")]
 mod paint;
 #[cfg(feature = "ssr")]
+mod question;
+#[cfg(feature = "ssr")]
 pub use paint::{Around, card, frame, render};
+#[cfg(feature = "ssr")]
+pub use question::{QUESTION_STYLE, question};
 
 #[cfg(feature = "browser")]
 mod awake;

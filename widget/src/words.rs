@@ -12,6 +12,10 @@ pub(crate) struct Words {
     pub(crate) thanks: &'static str,
     /// Button that brings it back.
     pub(crate) undo: &'static str,
+    /// Button that leaves a question without an answer.
+    pub(crate) decline: &'static str,
+    /// Line that takes the place of a question.
+    pub(crate) answered: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -20,6 +24,8 @@ const ENGLISH: Words = Words {
     dismiss: "Not for me",
     thanks: "Thank you. We will show this less.",
     undo: "Undo",
+    decline: "Not now",
+    answered: "Thank you. We will not ask this again.",
 };
 
 const CHINESE: Words = Words {
@@ -28,6 +34,8 @@ const CHINESE: Words = Words {
     dismiss: "不感兴趣",
     thanks: "谢谢，我们会减少此类推荐。",
     undo: "撤销",
+    decline: "暂不回答",
+    answered: "谢谢，不会再问同样的问题。",
 };
 
 /// The words closest to a locale; English where there is nothing closer.

@@ -8,13 +8,14 @@ use std::path::Path;
 const COMPATIBILITY_DATE: &str = "2026-05-01";
 
 /// Class, binding. The unique key is `portico-<class>`.
-const OBJECTS: [(&str, &str); 6] = [
+const OBJECTS: [(&str, &str); 7] = [
     ("SiteObject", "SITE"),
     ("VisitorObject", "VISITOR"),
     ("LedgerObject", "LEDGER"),
     ("LearnerObject", "LEARNER"),
     ("DirectoryObject", "DIRECTORY"),
     ("OutboxObject", "OUTBOX"),
+    ("GroupObject", "GROUP"),
 ];
 
 /// The configuration. `index.js` and `index_bg.wasm` lie beside it; the operator's key comes from the environment, so

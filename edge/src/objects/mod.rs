@@ -4,6 +4,7 @@
 //! ends are of one build, so how it is written on the way is nobody else's business.
 
 pub(crate) mod directory;
+pub(crate) mod group;
 pub(crate) mod learner;
 pub(crate) mod ledger;
 pub(crate) mod outbox;

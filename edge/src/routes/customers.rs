@@ -4,10 +4,12 @@ use futures_util::future::join_all;
 use portico_engine::Source;
 use portico_protocol::check::{self, escape};
 use portico_protocol::customers::{
-    CustomerLine, CustomerProfile, Imported, ImportedLine, Merge, MergeCustomer, UndoMerge,
+    CustomerLine, CustomerProfile, CustomerRecord, Imported, ImportedLine, Merge, MergeCustomer, UndoMerge,
 };
+use portico_protocol::decide::Consent;
 use portico_protocol::limits::{CUSTOMER_ATTRIBUTES, CUSTOMER_BYTES, CUSTOMERS_BYTES, CUSTOMERS_PER_BATCH, NAME_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
+use portico_protocol::profile::SERVER;
 use worker::{Context, Env};
 
 use crate::access;
@@ -20,6 +22,7 @@ use crate::objects::visitor::{
     source_of_segment,
 };
 use crate::objects::{call, id_of};
+use crate::routes::profile::told;
 use crate::snapshot::{self, Snapshot};
 
 /// Customers whose objects are written at the same time.
@@ -31,19 +34,28 @@ pub(crate) async fn put(mut request: Request, env: &Env, context: &Context, id: 
     let snapshot = snapshot::get(env, context, &site).await?;
     let id = percent_decoded(id);
     let profile: CustomerProfile = request.json(CUSTOMER_BYTES).await?;
-    let mut errors = check(&snapshot, &profile.attributes);
+    let mut errors = check(&snapshot, &profile);
     errors.extend(check_id(&id, ""));
     if !errors.is_empty() {
         return Err(Failure::invalid(ProblemKind::Malformed, "Nothing was stored.", errors));
     }
-    store(env, &snapshot, &id, profile.attributes).await?;
+    store(env, &snapshot, &id, profile).await?;
     Ok(Response::empty(204))
 }
 
 /// `GET /v1/customers/{id}`.
-pub(crate) async fn get(request: &Request, env: &Env, id: &str) -> Result<Response, Failure> {
+pub(crate) async fn get(request: &Request, env: &Env, context: &Context, id: &str) -> Result<Response, Failure> {
     let customer = Named::of(request, env, id).await?;
-    Response::json(200, &call(env, &customer.object, &LookUp {}).await?)
+    let snapshot = snapshot::get(env, context, &customer.site).await?;
+    let mut held = call(env, &customer.object, &LookUp {}).await?;
+    held.attributes = believed(&snapshot, &held);
+    Response::json(200, &held)
+}
+
+/// The values that are believed of somebody, whatever they may be used for.
+pub(crate) fn believed(snapshot: &Snapshot, held: &CustomerRecord) -> Attributes {
+    let all = Consent { analytics: true, personalization: true, marketing: true, sharing: true };
+    snapshot.settings.config.profile.facts(&held.profile, all, now_ms())
 }
 
 /// `POST /v1/customers/{id}/merge`.
@@ -116,7 +128,7 @@ pub(crate) async fn sign_out(request: &Request, env: &Env, id: &str) -> Result<R
 pub(crate) struct Named {
     pub(crate) site: String,
     pub(crate) id: String,
-    object: String,
+    pub(crate) object: String,
 }
 
 impl Named {
@@ -163,12 +175,12 @@ async fn import_line(env: &Env, snapshot: &Snapshot, line: u64, bytes: &[u8]) ->
         Ok(customer) => customer,
         Err(error) => return refused(vec![error]),
     };
-    let mut errors = check(snapshot, &customer.attributes);
+    let mut errors = check(snapshot, &customer.profile);
     errors.extend(check_id(&customer.id, "/id"));
     if !errors.is_empty() {
         return refused(errors);
     }
-    match store(env, snapshot, &customer.id, customer.attributes).await {
+    match store(env, snapshot, &customer.id, customer.profile).await {
         Ok(()) => ImportedLine { line, status: Imported::Stored, errors: Vec::new() },
         Err(failure) => {
             log::error("import of a customer", &failure);
@@ -177,13 +189,23 @@ async fn import_line(env: &Env, snapshot: &Snapshot, line: u64, bytes: &[u8]) ->
     }
 }
 
-async fn store(env: &Env, snapshot: &Snapshot, id: &str, attributes: Attributes) -> Result<(), Failure> {
-    call(env, &visitor::name(&snapshot.site, id), &PutProfile { attributes, keeps_others: false, now_ms: now_ms() })
-        .await
+async fn store(env: &Env, snapshot: &Snapshot, id: &str, profile: CustomerProfile) -> Result<(), Failure> {
+    let CustomerProfile { attributes, source, at } = profile;
+    let now_ms = now_ms();
+    let values = told(&snapshot.settings.config.profile, attributes, at.unwrap_or(now_ms).min(now_ms));
+    let source = source.unwrap_or_else(|| SERVER.to_owned());
+    let put = PutProfile { source, values, keeps_others: false, now_ms };
+    call(env, &visitor::name(&snapshot.site, id), &put).await
 }
 
-/// What is wrong with attributes, each with its place.
-fn check(snapshot: &Snapshot, attributes: &Attributes) -> Vec<FieldError> {
+/// What is wrong with a profile, each with its place.
+fn check(snapshot: &Snapshot, profile: &CustomerProfile) -> Vec<FieldError> {
+    let CustomerProfile { attributes, source, .. } = profile;
+    let may_tell = |source: &String| snapshot.settings.config.profile.is_servers(source);
+    if source.as_ref().is_some_and(|source| !may_tell(source)) {
+        let detail = "`server`, or a source that the site's `profile.precedence` names for its servers".to_owned();
+        return vec![FieldError { pointer: "/source".into(), detail }];
+    }
     if attributes.len() > CUSTOMER_ATTRIBUTES {
         let detail = format!("{} attributes; at most {CUSTOMER_ATTRIBUTES}", attributes.len());
         return vec![FieldError { pointer: "/attributes".into(), detail }];
@@ -203,7 +225,7 @@ pub(crate) fn check_id(id: &str, pointer: &str) -> Option<FieldError> {
 }
 
 /// A part of a path as its sender meant it.
-fn percent_decoded(part: &str) -> String {
+pub(crate) fn percent_decoded(part: &str) -> String {
     // A form's reader turns `+` into a space, which a path does not mean by it.
     let as_form = format!("x={}", part.replace('+', "%2B").replace('&', "%26"));
     url::form_urlencoded::parse(as_form.as_bytes()).map(|(_, value)| value.into_owned()).next().unwrap_or_default()

@@ -1,6 +1,7 @@
 //! `POST /v1/events`: each event is judged alone, everything accepted is durable before the answer.
 
 use portico_engine::Step;
+use portico_engine::config::DripQuestion;
 use portico_protocol::events::{Event, EventKind, EventsRequest, EventsResponse, Rejection};
 use portico_protocol::limits::{BODY_BYTES, EVENTS_PER_BATCH, NAME_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
@@ -10,8 +11,9 @@ use worker::{Context, Env};
 use crate::access::{self, Caller};
 use crate::error::Failure;
 use crate::http::{Request, Response, now_ms};
-use crate::memory::{Memories, Sender, TRACKED};
+use crate::memory::{ANSWERED, Memories, Sender, TRACKED, replied};
 use crate::objects::ledger::{Entry, NewRow, Taken};
+use crate::objects::visitor::Replied;
 use crate::recording::record;
 use crate::routes::metrics::{Counted, count};
 use crate::snapshot::Snapshot;
@@ -35,17 +37,20 @@ pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -
     let now_ms = now_ms();
     let clock = Clock::new(now_ms, asked.sent);
     let mut answer = EventsResponse::default();
-    let mut rows = Vec::with_capacity(asked.events.len());
+    let (mut rows, mut replies) = (Vec::with_capacity(asked.events.len()), Vec::new());
     for (index, event) in (0_u32..).zip(std::mem::take(&mut asked.events)) {
         match judge(&caller, event, clock) {
-            Ok(row) => rows.push(row),
+            Ok((row, replied)) => {
+                rows.push(row);
+                replies.push(replied);
+            }
             Err(reason) => answer.rejected.push(Rejection { index, reason }),
         }
     }
     let sender = Sender::of(&caller, &asked, is_private, now_ms).await?;
     if !rows.is_empty() {
         let snapshot = &caller.snapshot;
-        let memories = Memories::of(snapshot, &rows, sender.visitor.as_ref(), |_| sender.whose(), now_ms);
+        let memories = Memories::of(snapshot, (&rows, &replies), sender.visitor.as_ref(), |_| sender.whose(), now_ms);
         let stored = record(env, context, snapshot, rows).await?;
         answer.accepted = stored.iter().filter(|taken| matches!(taken, Taken::New(_))).count() as u32;
         answer.duplicate = stored.len() as u32 - answer.accepted;
@@ -87,7 +92,7 @@ fn difference(left: u64, right: u64) -> i64 {
 }
 
 /// The row of an event, or the reason why it is refused.
-fn judge(caller: &Caller, event: serde_json::Value, clock: Clock) -> Result<NewRow, String> {
+fn judge(caller: &Caller, event: serde_json::Value, clock: Clock) -> Result<(NewRow, Option<Replied>), String> {
     let event: Event = serde_json::from_value(event).map_err(|error| error.to_string())?;
     if !(8..=64).contains(&event.id.len()) || !event.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     {
@@ -115,12 +120,23 @@ fn judge(caller: &Caller, event: serde_json::Value, clock: Clock) -> Result<NewR
         }
         EventKind::Page => {
             let entry = Entry::Note { name: "page".to_owned(), props };
-            return Ok(NewRow { id: event.id, entry, happened_ms: clock.happened_ms(event.at, None) });
+            return Ok((NewRow { id: event.id, entry, happened_ms: clock.happened_ms(event.at, None) }, None));
         }
         EventKind::Track => {
             let name = event.name.ok_or("name is missing")?;
             let entry = Entry::Note { name: format!("{TRACKED}{name}"), props };
-            return Ok(NewRow { id: event.id, entry, happened_ms: clock.happened_ms(event.at, None) });
+            return Ok((NewRow { id: event.id, entry, happened_ms: clock.happened_ms(event.at, None) }, None));
+        }
+        EventKind::Answer => {
+            let name = event.name.ok_or("name is missing")?;
+            let questions = &caller.snapshot.settings.config.decisions.questions;
+            let question = questions.iter().find(|question| question.id == name);
+            let question = question.ok_or_else(|| format!("unknown question `{name:.128}`"))?;
+            let answer = answer_of(question, event.props.get("value"))?;
+            let happened_ms = clock.happened_ms(event.at, None);
+            let replied = replied(&name, &question.attribute, answer, happened_ms);
+            let entry = Entry::Note { name: format!("{ANSWERED}{name}"), props: "{}".to_owned() };
+            return Ok((NewRow { id: event.id, entry, happened_ms }, Some(replied)));
         }
     };
     let token = event.token.as_deref().ok_or("token is missing")?;
@@ -130,7 +146,22 @@ fn judge(caller: &Caller, event: serde_json::Value, clock: Clock) -> Result<NewR
         return Err("the token was given to another publisher".to_owned());
     }
     let happened_ms = clock.happened_ms(event.at, Some(record.decided_ms));
-    Ok(NewRow { id: event.id, entry: Entry::Answer { record: Box::new(record), step, value: None }, happened_ms })
+    let entry = Entry::Answer { record: Box::new(record), step, value: None };
+    Ok((NewRow { id: event.id, entry, happened_ms }, None))
+}
+
+/// The answer that is meant, itself or as JSON text as a button has it; nothing where it declines.
+fn answer_of<'a>(
+    question: &'a DripQuestion,
+    said: Option<&serde_json::Value>,
+) -> Result<Option<&'a serde_json::Value>, String> {
+    let Some(said) = said.filter(|said| !said.is_null() && said.as_str() != Some("")) else { return Ok(None) };
+    let as_json = said.as_str().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let is_meant = |answer: &&serde_json::Value| **answer == *said || as_json.as_ref() == Some(answer);
+    match question.answers.iter().find(is_meant) {
+        Some(answer) => Ok(Some(answer)),
+        None => Err(format!("`{}` has no such answer", question.id)),
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::access;
 use crate::error::Failure;
 use crate::http::{Request, Response};
 use crate::log;
+use crate::memory::{ANSWERED, TRACKED};
 use crate::objects::call;
 use crate::objects::ledger::{Entry, Export, Exported, ExportedRow, Row};
 use crate::objects::site::GetVersion;
@@ -306,9 +307,10 @@ pub(crate) fn event(policy: &Policy, cursor: String, exported: ExportedRow) -> E
             line.value = value;
         }
         Entry::Note { name, props } => {
-            (line.kind, line.name) = match name.strip_prefix("track ") {
-                Some(name) => ("track", Some(name.to_owned())),
-                None => ("page", None),
+            (line.kind, line.name) = match (name.strip_prefix(TRACKED), name.strip_prefix(ANSWERED)) {
+                (Some(name), _) => ("track", Some(name.to_owned())),
+                (None, Some(question)) => ("answer", Some(question.to_owned())),
+                (None, None) => ("page", None),
             };
             line.props = serde_json::from_str(&props).ok();
         }

@@ -1,15 +1,18 @@
 //! The operations: read and check, call the engine or an object, answer.
 
 pub(crate) mod assets;
+pub(crate) mod consent;
 pub(crate) mod console;
 pub(crate) mod customers;
 pub(crate) mod decide;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod go;
+pub(crate) mod groups;
 pub(crate) mod metrics;
 pub(crate) mod outcomes;
 pub(crate) mod privacy;
+pub(crate) mod profile;
 pub(crate) mod report;
 pub(crate) mod segment;
 pub(crate) mod site;

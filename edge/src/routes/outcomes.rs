@@ -56,7 +56,7 @@ pub(crate) async fn outcomes(mut request: Request, env: &Env, context: &Context)
         }
     }
     if !rows.is_empty() {
-        let memories = Memories::of(snapshot, &rows, None, |_| None, now_ms);
+        let memories = Memories::of(snapshot, (&rows, &[]), None, |_| None, now_ms);
         let stored = record(env, context, snapshot, rows).await?;
         memories.keep(env, snapshot, (None, None), &stored, now_ms).await?;
         for (index, taken) in indices.into_iter().zip(stored) {

@@ -16,7 +16,7 @@ use portico_protocol::seal::{ErasureRecord, Purpose, VisitorRecord};
 use sha2::{Digest as _, Sha256};
 use worker::{Context, Env};
 
-use super::customers::Named;
+use super::customers::{Named, believed};
 use super::export::{PAGE_ROWS, event};
 use crate::access::{self, Caller};
 use crate::crypto::random;
@@ -24,6 +24,7 @@ use crate::error::Failure;
 use crate::http::{Request, Response, now_ms};
 use crate::identity::{refused, verified};
 use crate::log;
+use crate::objects::group::{self, LetGo};
 use crate::objects::ledger::{ForgetPerson, OfPerson};
 use crate::objects::outbox::Withdraw;
 use crate::objects::visitor::{self, DropSources, Erase, LookUp, Takers, WhoIs};
@@ -40,19 +41,28 @@ pub(crate) async fn export(request: &Request, env: &Env, context: &Context, id: 
 
 /// `GET /v1/privacy/export`: the bearer's identity token says whose, `site` in the query has the publishable key.
 pub(crate) async fn export_own(request: &Request, env: &Env, context: &Context) -> Result<Response, Failure> {
-    let key = request.url()?.query_pairs().find_map(|(name, value)| (name == "site").then(|| value.into_owned()));
-    let origin = request.header("Origin");
-    let caller = access::visitor_side(env, context, None, origin.as_deref(), &key.unwrap_or_default()).await?;
-    only_by_the_site(&caller)?;
-    let Some(token) = access::bearer(request) else {
-        return Err(Failure::refused(ProblemKind::Identity, "Send an identity token as a bearer token."));
-    };
+    let (caller, token) = caller_of_page(request, env, context).await?;
     let customer = known(env, &caller.snapshot, &token).await?;
     document(env, caller.snapshot, &customer).await
 }
 
+/// Who reads as a page of the site with an identity token for a bearer token, and that token.
+pub(crate) async fn caller_of_page(
+    request: &Request,
+    env: &Env,
+    context: &Context,
+) -> Result<(Caller, String), Failure> {
+    let key = request.url()?.query_pairs().find_map(|(name, value)| (name == "site").then(|| value.into_owned()));
+    let origin = request.header("Origin");
+    let caller = access::visitor_side(env, context, None, origin.as_deref(), &key.unwrap_or_default()).await?;
+    only_by_the_site(&caller)?;
+    let token = access::bearer(request);
+    let none = || Failure::refused(ProblemKind::Identity, "Send an identity token as a bearer token.");
+    Ok((caller, token.ok_or_else(none)?))
+}
+
 /// A publisher's page may show offers, and no more.
-fn only_by_the_site(caller: &Caller) -> Result<(), Failure> {
+pub(crate) fn only_by_the_site(caller: &Caller) -> Result<(), Failure> {
     match caller.partner {
         None => Ok(()),
         Some(_) => Err(Failure::refused(ProblemKind::Forbidden, "Only the site's own pages may ask for this.")),
@@ -60,7 +70,7 @@ fn only_by_the_site(caller: &Caller) -> Result<(), Failure> {
 }
 
 /// The customer whom an identity token names.
-async fn known(env: &Env, snapshot: &Snapshot, token: &str) -> Result<String, Failure> {
+pub(crate) async fn known(env: &Env, snapshot: &Snapshot, token: &str) -> Result<String, Failure> {
     let customer = verified(snapshot, token, now_ms()).await?;
     let held = call(env, &visitor::name(&snapshot.site, &customer.id), &LookUp {}).await?;
     if customer.issued_s <= held.signed_out_at {
@@ -232,7 +242,8 @@ async fn parts(env: &Env, snapshot: &Snapshot, customer: &str) -> Result<Vec<Par
         if parts.iter().any(|part| part.id == id) {
             continue;
         }
-        let held = call(env, &object, &LookUp {}).await?;
+        let mut held = call(env, &object, &LookUp {}).await?;
+        held.attributes = believed(snapshot, &held);
         let person = call(env, &object, &WhoIs {}).await?;
         let sources = held.merged.iter().filter(|merged| !merged.undone).map(|merged| merged.source.split_once('/'));
         to_ask.extend(sources.filter_map(|source| match source? {
@@ -256,10 +267,15 @@ async fn erase_customer(env: &Env, snapshot: &Snapshot, customer: &str) -> Resul
             erased.showings(env, snapshot, person).await?;
         }
         // Whoever took them over remembers them too, and what they had taken over.
-        let theirs = held.merged.into_iter().filter(|merged| !merged.undone).map(|merged| merged.source);
+        let theirs = held.merged.iter().filter(|merged| !merged.undone).map(|merged| merged.source.clone());
         let sources: Vec<String> = theirs.chain([visitor::source_of_customer(&id)]).collect();
         for taker in call(env, &object, &Takers {}).await? {
             call(env, &format!("#{taker}"), &DropSources { sources: sources.clone() }).await?;
+        }
+        // The groups that they belonged to forget them.
+        for (kind, membership) in &held.groups {
+            let group = group::name(&snapshot.site, kind, &membership.id);
+            call(env, &group, &LetGo { object: id.clone() }).await?;
         }
         erased.object(env, &object, at_ms).await?;
     }
@@ -267,7 +283,7 @@ async fn erase_customer(env: &Env, snapshot: &Snapshot, customer: &str) -> Resul
     Ok(erased)
 }
 
-fn subject(site: &str, who: &str) -> [u8; 32] {
+pub(crate) fn subject(site: &str, who: &str) -> [u8; 32] {
     Sha256::digest([site.as_bytes(), &[0], who.as_bytes()].concat()).into()
 }
 

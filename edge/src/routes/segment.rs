@@ -16,6 +16,7 @@ use portico_protocol::events::Rejection;
 use portico_protocol::limits::{NAME_BYTES, SEGMENT_BYTES, SEGMENT_MESSAGES};
 use portico_protocol::outcomes::Outcome;
 use portico_protocol::problem::{FieldError, ProblemKind};
+use portico_protocol::profile::SEGMENT;
 use portico_protocol::segment::{SegmentBatch, SegmentCall, SegmentMessage, SegmentReceipt};
 use portico_protocol::site::SegmentConfig;
 use serde::de::DeserializeOwned;
@@ -35,6 +36,7 @@ use crate::routes::customers::{Other, check_id, take_over};
 use crate::routes::events::{Clock, PROPS_BYTES};
 use crate::routes::metrics::{Counted, count};
 use crate::routes::outcomes::{Judged, judge};
+use crate::routes::profile;
 use crate::snapshot::{self, Snapshot};
 
 pub(crate) async fn segment(
@@ -98,7 +100,7 @@ pub(crate) async fn segment(
         indices.push(index);
     }
     if !rows.is_empty() {
-        let memories = Memories::of(&snapshot, &rows, None, |at| whose.get(at).cloned().flatten(), now_ms);
+        let memories = Memories::of(&snapshot, (&rows, &[]), None, |at| whose.get(at).cloned().flatten(), now_ms);
         let stored = record(env, context, &snapshot, rows).await?;
         memories.keep(env, &snapshot, (None, None), &stored, now_ms).await?;
         for (index, taken) in indices.into_iter().zip(stored) {
@@ -281,7 +283,8 @@ async fn store_traits(
         }
     }
     if !attributes.is_empty() {
-        let put = PutProfile { attributes, keeps_others: true, now_ms };
+        let values = profile::told(&snapshot.settings.config.profile, attributes, now_ms);
+        let put = PutProfile { source: SEGMENT.to_owned(), values, keeps_others: true, now_ms };
         call(env, &visitor::name(&snapshot.site, customer), &put).await?;
     }
     Ok((!wrong.is_empty()).then(|| wrong.join("; ")))

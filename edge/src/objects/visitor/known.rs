@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use portico_engine::Seen;
+use portico_engine::{Asked, Seen};
+use portico_protocol::customers::ConsentRecord;
 use portico_protocol::id::PersonId;
-use portico_protocol::seal::Memory;
+use portico_protocol::profile::{Profile, ProfileChange, Told, VISITOR};
+use portico_protocol::seal::{Memory, Said, Words};
 use portico_protocol::triggers::Trigger;
 use serde::{Deserialize, Serialize};
 
-use super::Attributes;
+use super::Link;
 use crate::triggers::{self, Fired, Happened};
 
 /// Everything known of a visitor; page views of the last moments may not be written yet.
@@ -21,8 +23,19 @@ pub(super) struct Known {
     merged: BTreeMap<String, Merged>,
     /// All of it together: what decisions and triggers go by.
     memory: Memory,
+    /// What they said, and were asked, under this name.
+    own_words: Words,
+    /// The same under all names.
+    words: Words,
     pub(super) heard: Heard,
-    pub(super) attributes: Attributes,
+    /// What others say of them.
+    told: Profile,
+    /// Changes of the profile that are not written yet.
+    pub(super) changes: Vec<ProfileChange>,
+    /// The groups that they belong to, by kind.
+    pub(super) links: BTreeMap<String, Link>,
+    /// What they last said on consent.
+    pub(super) consent: Option<ConsentRecord>,
     /// When they were last signed out everywhere, in seconds since 1970: identity tokens issued until then are worth nothing.
     pub(super) signed_out_s: u64,
     /// Who they are on record.
@@ -42,6 +55,9 @@ pub(crate) struct Merged {
     pub(crate) memory: Option<Memory>,
     /// Whether it became part of what they did under this name.
     pub(crate) is_own: bool,
+    /// What was said there.
+    #[serde(default)]
+    pub(crate) words: Words,
 }
 
 /// What was done under another name, on its way to be taken over.
@@ -53,6 +69,15 @@ pub(crate) struct History {
     /// When it was first taken over, as the device says; 0 for never.
     pub(crate) taken_ms: u64,
     pub(crate) memory: Memory,
+    pub(crate) words: Words,
+}
+
+/// What became of a question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Replied {
+    pub(crate) asked: Asked,
+    /// What they said, unless they would rather not.
+    pub(crate) said: Option<Said>,
 }
 
 /// What somebody did with offers, and otherwise.
@@ -63,6 +88,7 @@ pub(crate) struct Did {
     pub(crate) seen: Vec<(Report, Seen)>,
     /// What rules or triggers are about. What no ledger has, such as the page that is asked for, is always news.
     pub(crate) happened: Vec<(Option<Report>, Happened)>,
+    pub(crate) replied: Vec<(Report, Replied)>,
 }
 
 /// How the ledger knows of something. What is on record already may be news here all the same: who recorded it was ended
@@ -82,7 +108,16 @@ impl Did {
     pub(crate) fn news(mut self, mut is_news: impl FnMut(Report) -> bool) -> Self {
         self.seen.retain(|(report, _)| is_news(*report));
         self.happened.retain(|(report, _)| report.is_none_or(&mut is_news));
+        self.replied.retain(|(report, _)| is_news(*report));
         self
+    }
+
+    /// Adds what was said of it.
+    pub(crate) fn note(&self, words: &mut Words) {
+        for (_, Replied { asked, said }) in &self.replied {
+            words.ask(*asked);
+            said.iter().for_each(|said| words.say(said.clone()));
+        }
     }
 
     /// Adds it to what is remembered; what fires by it.
@@ -100,15 +135,11 @@ impl Known {
     const MOST_SOURCES: usize = 256;
 
     pub(super) fn new(
-        (seen_ms, mut own): (u64, Memory),
-        merged: BTreeMap<String, Merged>,
-        heard: Heard,
-        attributes: Attributes,
-        (signed_out_s, erased_ms): (u64, u64),
-        person: Option<PersonId>,
+        Stored { did: (seen_ms, mut own), own_words, merged, heard, told, links, consent }: Stored,
     ) -> Self {
         let memory = Memory { triggers: std::mem::take(&mut own.triggers), ..Memory::default() };
-        let mut known = Self { seen_ms, own, merged, memory, heard, attributes, signed_out_s, person, erased_ms };
+        let mut known =
+            Self { seen_ms, own, own_words, merged, memory, heard, told, links, consent, ..Self::default() };
         known.put_together();
         known
     }
@@ -125,12 +156,115 @@ impl Known {
 
     /// Whether nothing is known.
     pub(super) fn is_empty(&self) -> bool {
-        self.seen_ms == 0 && self.person.is_none() && self.attributes.is_empty() && self.merged.is_empty()
+        self.seen_ms == 0
+            && self.person.is_none()
+            && self.told.is_empty()
+            && self.own_words.is_empty()
+            && self.links.is_empty()
+            && self.consent.is_none()
+            && self.merged.is_empty()
     }
 
     /// All of what they did.
     pub(super) fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// What they said and were asked.
+    pub(super) fn words(&self) -> &Words {
+        &self.words
+    }
+
+    pub(super) fn own_words(&self) -> &Words {
+        &self.own_words
+    }
+
+    /// What others say of them, by attribute and source.
+    pub(super) fn told(&self) -> &Profile {
+        &self.told
+    }
+
+    /// What everybody says of them, they themselves included.
+    pub(super) fn profile(&self) -> Profile {
+        let mut profile = self.told.clone();
+        self.words.tell(&mut profile);
+        profile
+    }
+
+    /// Takes in what a source says, in the place of all that it said before unless the rest stays.
+    pub(super) fn tell(&mut self, source: &str, values: BTreeMap<String, Told>, keeps_others: bool, now_ms: u64) {
+        let mut change = |attribute: &str, value| {
+            let (attribute, source) = (attribute.to_owned(), source.to_owned());
+            self.changes.push(ProfileChange { at: now_ms, attribute, source, value });
+        };
+        if !keeps_others {
+            for (attribute, told) in &mut self.told {
+                if !values.contains_key(attribute) && told.remove(source).is_some() {
+                    change(attribute, serde_json::Value::Null);
+                }
+            }
+        }
+        for (attribute, value) in values {
+            let told = self.told.entry(attribute.clone()).or_default();
+            let known = told.get(source);
+            if known.is_some_and(|known| known.at > value.at) {
+                continue;
+            }
+            if known.is_none_or(|known| known.value != value.value) {
+                change(&attribute, value.value.clone());
+            }
+            told.insert(source.to_owned(), value);
+        }
+        self.told.retain(|_, told| !told.is_empty());
+    }
+
+    /// Lets go of values whose time is over; the attributes and sources.
+    pub(super) fn expire(&mut self, now_ms: u64) -> Vec<(String, String)> {
+        let mut ended = Vec::new();
+        for (attribute, told) in &mut self.told {
+            told.retain(|source, told| {
+                if told.until.is_none_or(|until| until > now_ms) {
+                    return true;
+                }
+                ended.push((attribute.clone(), source.clone()));
+                let (attribute, source, value) = (attribute.clone(), source.clone(), serde_json::Value::Null);
+                self.changes.push(ProfileChange { at: now_ms, attribute, source, value });
+                false
+            });
+        }
+        self.told.retain(|_, told| !told.is_empty());
+        ended
+    }
+
+    /// By attribute, before which time its changes are as old as a value of it may become.
+    pub(super) fn old_changes(&self, now_ms: u64) -> Vec<(String, u64)> {
+        let all = self.told.iter().flat_map(|(attribute, told)| told.values().map(move |told| (attribute, told)));
+        let lives = all.filter_map(|(attribute, told)| Some((attribute, told.until?.saturating_sub(told.at))));
+        lives.map(|(attribute, life_ms)| (attribute.clone(), now_ms.saturating_sub(life_ms))).collect()
+    }
+
+    /// When the next value's time is over.
+    pub(super) fn next_end_ms(&self) -> Option<u64> {
+        self.told.values().flat_map(BTreeMap::values).filter_map(|told| told.until).min()
+    }
+
+    /// A question was put to them.
+    pub(super) fn ask(&mut self, asked: Asked) {
+        self.own_words.ask(asked);
+        self.words.ask(asked);
+    }
+
+    /// They said something of themselves.
+    pub(super) fn say(&mut self, said: Said) {
+        let change = ProfileChange {
+            at: said.at_ms,
+            attribute: said.attribute.clone(),
+            source: VISITOR.to_owned(),
+            value: serde_json::from_str(&said.value).unwrap_or_default(),
+        };
+        self.changes.push(change);
+        self.own_words.say(said.clone());
+        self.words.say(said);
     }
 
     /// What they did under this name, with the triggers that wait.
@@ -144,10 +278,17 @@ impl Known {
 
     /// Their histories by source, their own under `name`.
     pub(super) fn histories(&self, name: &str) -> Vec<History> {
-        let own = History { source: name.to_owned(), until_ms: self.seen_ms, taken_ms: 0, memory: self.own() };
+        let own = History {
+            source: name.to_owned(),
+            until_ms: self.seen_ms,
+            taken_ms: 0,
+            memory: self.own(),
+            words: self.own_words.clone(),
+        };
         let theirs = self.merged.iter().filter_map(|(source, merged)| {
             let memory = merged.memory.clone()?;
-            Some(History { source: source.clone(), until_ms: merged.until_ms, taken_ms: 0, memory })
+            let words = merged.words.clone();
+            Some(History { source: source.clone(), until_ms: merged.until_ms, taken_ms: 0, memory, words })
         });
         std::iter::once(own).chain(theirs).collect()
     }
@@ -172,6 +313,10 @@ impl Known {
         let fired = did.remember(&mut self.memory, triggers, now_ms);
         // What fires goes by all that they did.
         did.remember(&mut self.own, &[], now_ms);
+        for (_, Replied { asked, said }) in did.replied {
+            self.ask(asked);
+            said.into_iter().for_each(|said| self.say(said));
+        }
         self.note(&fired);
         self.seen_ms = self.seen_ms.max(now_ms);
         fired
@@ -194,7 +339,7 @@ impl Known {
         if self.was_erased(&history) {
             return false;
         }
-        let History { source, until_ms, memory, .. } = history;
+        let History { source, until_ms, memory, words, .. } = history;
         let known = self.merged.get(&source);
         if known.is_some_and(|known| known.memory.is_none() || known.until_ms >= until_ms) {
             return false;
@@ -206,7 +351,7 @@ impl Known {
                 waiting.push(*begun);
             }
         }
-        self.merged.insert(source, Merged { at_ms, until_ms, memory: Some(memory), is_own: false });
+        self.merged.insert(source, Merged { at_ms, until_ms, memory: Some(memory), is_own: false, words });
         self.keep_bounds();
         self.put_together();
         true
@@ -215,6 +360,7 @@ impl Known {
     /// Gives a history back, for good; false where there is none of the source.
     pub(super) fn undo(&mut self, source: &str) -> bool {
         let Some(merged) = self.merged.get_mut(source).filter(|merged| !merged.is_own) else { return false };
+        merged.words = Words::default();
         if let Some(memory) = merged.memory.take() {
             // Nor does anything wait for them that began there.
             self.memory.triggers.retain(|begun| begun.fired || !memory.triggers.contains(begun));
@@ -241,6 +387,7 @@ impl Known {
             {
                 merged.is_own = true;
                 self.own.add(&memory);
+                self.own_words.add(&std::mem::take(&mut merged.words));
             }
         }
         while let Some(source) = self.oldest(Self::MOST_SOURCES, |_| true) {
@@ -260,7 +407,21 @@ impl Known {
         let triggers = std::mem::take(&mut self.memory.triggers);
         self.memory = Memory { triggers, ..self.own.clone() };
         self.merged.values().filter_map(|merged| merged.memory.as_ref()).for_each(|other| self.memory.add(other));
+        self.words = self.own_words.clone();
+        self.merged.values().for_each(|merged| self.words.add(&merged.words));
     }
+}
+
+/// What lies in the database, beside the moments.
+#[derive(Default)]
+pub(super) struct Stored {
+    pub(super) did: (u64, Memory),
+    pub(super) own_words: Words,
+    pub(super) merged: BTreeMap<String, Merged>,
+    pub(super) heard: Heard,
+    pub(super) told: Profile,
+    pub(super) links: BTreeMap<String, Link>,
+    pub(super) consent: Option<ConsentRecord>,
 }
 
 /// The reports that were heard last.
@@ -311,7 +472,7 @@ mod tests {
         for topic in topics {
             memory.see(Some(topic), 0, NOW);
         }
-        History { source: source.to_owned(), until_ms, taken_ms: 0, memory }
+        History { source: source.to_owned(), until_ms, taken_ms: 0, memory, words: Words::default() }
     }
 
     fn views(known: &Known) -> Vec<(&str, u32)> {

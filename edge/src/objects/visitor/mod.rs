@@ -16,19 +16,23 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use portico_protocol::customers::{CustomerRecord, MergedHistory};
+use portico_engine::Asked;
+use portico_protocol::customers::{ConsentRecord, CustomerRecord, Membership, MergedHistory};
 use portico_protocol::id::{PersonId, VisitorId};
-use portico_protocol::seal::{Memory, VISITOR_DAYS};
+use portico_protocol::limits::{CONSENTS, PROFILE_CHANGES};
+use portico_protocol::profile::{Profile, ProfileChange, SERVER, Told};
+use portico_protocol::seal::{Memory, Said, VISITOR_DAYS, Words};
 use portico_protocol::triggers::Trigger;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use worker::{Delay, Env, SqlStorageValue, State};
 
-pub(crate) use known::{Did, History, Report};
-use known::{Heard, Known, Merged};
+pub(crate) use known::{Did, History, Replied, Report};
+use known::{Heard, Known, Merged, Stored};
 
 use super::outbox::{Enqueue, Message};
-use super::sql::{Database, Sql, number};
+use super::sql::{Database, Row, Sql, number};
 use super::{Call, Object, answer, call, object};
 use crate::crypto::random;
 use crate::error::Failure;
@@ -36,8 +40,16 @@ use crate::http::now_ms;
 use crate::log;
 use crate::triggers::{self, Fired, Happened};
 
-const SCHEMA: [&str; 10] = [
+const SCHEMA: [&str; 15] = [
     "CREATE TABLE IF NOT EXISTS memory (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, memory TEXT NOT NULL)",
+    // What one source says, as JSON: values by attribute.
+    "CREATE TABLE IF NOT EXISTS told (source TEXT PRIMARY KEY, told TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS changes (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, attribute TEXT NOT NULL, change TEXT NOT NULL)",
+    // What they said and were asked, under their own name ('') and as it came with the histories that were taken over.
+    "CREATE TABLE IF NOT EXISTS words (source TEXT PRIMARY KEY, words TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS consents (seq INTEGER PRIMARY KEY, consent TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS links (kind TEXT PRIMARY KEY, link TEXT NOT NULL) WITHOUT ROWID",
+    // Where earlier versions kept what servers say.
     "CREATE TABLE IF NOT EXISTS profile (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL, attributes TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY CHECK (one = 1), heard BLOB NOT NULL)",
     // Who they are on record.
@@ -62,8 +74,27 @@ const KEPT: Duration = Duration::from_secs(VISITOR_DAYS * 86_400);
 /// How long page views wait to be written together.
 const WRITE_AFTER: Duration = Duration::from_secs(2);
 
-/// What the site's servers say of a customer: values by attribute.
+/// Values by attribute.
 pub(crate) type Attributes = BTreeMap<String, serde_json::Value>;
+/// Values by attribute, as one source tells them.
+pub(crate) type Values = BTreeMap<String, Told>;
+
+/// A customer's place in a group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Link {
+    /// The group's id, as the site's servers call it.
+    pub(crate) id: String,
+    /// The id of the group's object.
+    pub(crate) group: String,
+    pub(crate) role: Option<String>,
+    /// What they have of the group by being in it: its id and their role.
+    pub(crate) own: Values,
+    /// The version of what it shares that they have.
+    #[serde(default)]
+    pub(crate) version: u64,
+    /// Since when.
+    pub(crate) at_ms: u64,
+}
 
 /// Whose memory it is, and what the site wants to be told of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -117,8 +148,13 @@ impl Call for See {
 pub(crate) enum Seen {
     Known {
         person: PersonId,
-        memory: Memory,
-        attributes: Attributes,
+        memory: Box<Memory>,
+        /// What everybody says of them.
+        profile: Profile,
+        /// Questions that were put to them.
+        asked: Vec<Asked>,
+        /// What they last said on consent.
+        consent: Option<ConsentRecord>,
         /// Whether the history was taken over.
         has_merged: bool,
         /// Whether it was not, because it goes back to before they were erased.
@@ -262,10 +298,11 @@ impl Call for StopWaiting {
     type Answer = ();
 }
 
-/// Replaces the profile, or the attributes that are named of it.
+/// Replaces what a source says, or the attributes that are named of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PutProfile {
-    pub(crate) attributes: Attributes,
+    pub(crate) source: String,
+    pub(crate) values: Values,
     /// Whether attributes that are not named stay as they are.
     pub(crate) keeps_others: bool,
     pub(crate) now_ms: u64,
@@ -275,6 +312,100 @@ impl Call for PutProfile {
     const BINDING: &'static str = "VISITOR";
     const PATH: &'static str = "/profile/put";
     type Answer = ();
+}
+
+/// A question was put to them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    pub(crate) asked: Asked,
+}
+
+impl Call for Ask {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/ask";
+    type Answer = ();
+}
+
+/// They say something of themselves.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Say {
+    pub(crate) said: Vec<Said>,
+}
+
+impl Call for Say {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/say";
+    /// What everybody says of them now.
+    type Answer = Profile;
+}
+
+/// They say what they agree to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Agree {
+    pub(crate) record: ConsentRecord,
+}
+
+impl Call for Agree {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/agree";
+    type Answer = ();
+}
+
+/// Asks what they last said on consent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Agreed {}
+
+impl Call for Agreed {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/agreed";
+    type Answer = Option<ConsentRecord>;
+}
+
+/// Makes them a member of a group, in the place of another of its kind.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Join {
+    pub(crate) kind: String,
+    pub(crate) link: Link,
+}
+
+impl Call for Join {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/join";
+    /// The object of the group that they leave.
+    type Answer = Option<String>;
+}
+
+/// Ends their membership in a group of a kind.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) kind: String,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for Part {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/part";
+    /// The object of the group that they leave.
+    type Answer = Option<String>;
+}
+
+/// What a group shares with them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Share {
+    pub(crate) kind: String,
+    /// The id of the group's object.
+    pub(crate) group: String,
+    /// Later ones take the place of earlier ones.
+    pub(crate) version: u64,
+    pub(crate) values: Values,
+    pub(crate) now_ms: u64,
+}
+
+impl Call for Share {
+    const BINDING: &'static str = "VISITOR";
+    const PATH: &'static str = "/share";
+    /// Whether they belong to the group.
+    type Answer = bool;
 }
 
 /// What the visitor did.
@@ -362,7 +493,16 @@ impl Object for VisitorObject {
             DropSources::PATH => answer(question, async |call: DropSources| self.drop_sources(&call)).await,
             StopWaiting::PATH => answer(question, async |_: StopWaiting| self.stop_waiting()).await,
             Answered::PATH => answer(question, async |call: Answered| self.answered(call).await).await,
-            PutProfile::PATH => answer(question, async |call: PutProfile| self.put_profile(call)).await,
+            PutProfile::PATH => answer(question, async |call: PutProfile| self.put_profile(call).await).await,
+            Ask::PATH => answer(question, async |call: Ask| self.ask(&call)).await,
+            Say::PATH => answer(question, async |call: Say| self.say(call)).await,
+            Agreed::PATH => {
+                answer(question, async |_: Agreed| self.core.with(&self.state, |known| known.consent.clone())).await
+            }
+            Agree::PATH => answer(question, async |call: Agree| self.agree(call)).await,
+            Join::PATH => answer(question, async |call: Join| self.join(call)).await,
+            Part::PATH => answer(question, async |call: Part| self.part(&call)).await,
+            Share::PATH => answer(question, async |call: Share| self.share(call).await).await,
             _ => Err(Failure::Internal("no such operation")),
         };
         if answered.is_err() {
@@ -397,8 +537,15 @@ impl VisitorObject {
             let fired = known.did(Did { happened, ..Did::default() }, &plan.triggers, now_ms);
             let is_first = known.person.is_none();
             let person = *known.person.get_or_insert(fresh);
-            let (memory, attributes) = (known.memory().clone(), known.attributes.clone());
-            let answer = Seen::Known { person, memory, attributes, has_merged: merged, was_erased };
+            let answer = Seen::Known {
+                person,
+                memory: Box::new(known.memory().clone()),
+                profile: known.profile(),
+                asked: known.words().asked.clone(),
+                consent: known.consent.clone(),
+                has_merged: merged,
+                was_erased,
+            };
             Some((answer, fired, merged, is_first, known.memory().triggers != before))
         })?;
         let Some((answer, fired, merged, is_first, has_begun)) = seen else { return Ok(Seen::SignedOut) };
@@ -435,6 +582,7 @@ impl VisitorObject {
         })?;
         let Some((fired, has_begun)) = heard else { return Ok(()) };
         self.core.write_heard()?;
+        self.core.write_changes()?;
         let is_forgotten_some_day = plan.who.is_anonymous() && !self.core.forgetting_set.get();
         if has_begun || !fired.is_empty() || is_forgotten_some_day {
             return self.follow(&plan, fired).await;
@@ -445,8 +593,9 @@ impl VisitorObject {
     /// Fires what nobody has stopped in time, and hands over what the outbox has not confirmed. Forgets who is not known and
     /// has not come back.
     async fn wake(&self) -> Result<(), Failure> {
-        let Some(plan) = self.plan()? else { return Ok(()) };
         let now_ms = now_ms();
+        self.expire(now_ms)?;
+        let Some(plan) = self.plan()? else { return self.set_alarm(None).await };
         let seen_ms = self.core.with(&self.state, |known| known.seen_ms)?;
         if plan.who.is_anonymous() && kept_until_ms(seen_ms) <= now_ms && self.outgoing()?.is_empty() {
             return self.erase(&Erase { at_ms: 0 }).await.map(drop);
@@ -471,21 +620,53 @@ impl VisitorObject {
             }
         }
         // Whatever becomes of the hand-over, it is tried again.
-        let (due_ms, seen_ms) =
-            self.core.with(&self.state, |known| (triggers::next_due_ms(known.memory()), known.seen_ms))?;
-        let is_waiting = !self.outgoing()?.is_empty();
-        // Nobody is forgotten while something waits to be told of them.
-        let forgotten_ms = (plan.who.is_anonymous() && !is_waiting).then(|| kept_until_ms(seen_ms));
-        let moments = due_ms.into_iter().chain(forgotten_ms);
-        let waits = moments.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms())));
-        if let Some(wait) = waits.chain(is_waiting.then_some(AGAIN_AFTER)).min() {
-            self.state.storage().set_alarm(wait).await?;
-            self.core.forgetting_set.set(plan.who.is_anonymous());
-        }
-        if is_waiting {
+        self.set_alarm(Some(plan)).await?;
+        if !self.outgoing()?.is_empty() {
             self.hand_over(&plan.site).await;
         }
         Ok(())
+    }
+
+    /// Sets the alarm to the next moment at which there is something to do.
+    async fn set_alarm(&self, plan: Option<&Plan>) -> Result<(), Failure> {
+        let (due_ms, end_ms, seen_ms) = self
+            .core
+            .with(&self.state, |known| (triggers::next_due_ms(known.memory()), known.next_end_ms(), known.seen_ms))?;
+        let is_waiting = !self.outgoing()?.is_empty();
+        let is_anonymous = plan.is_some_and(|plan| plan.who.is_anonymous());
+        // Nobody is forgotten while something waits to be told of them.
+        let forgotten_ms = (is_anonymous && !is_waiting).then(|| kept_until_ms(seen_ms));
+        let moments = due_ms.filter(|_| plan.is_some()).into_iter().chain(forgotten_ms).chain(end_ms);
+        let waits = moments.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms())));
+        if let Some(wait) = waits.chain(is_waiting.then_some(AGAIN_AFTER)).min() {
+            self.state.storage().set_alarm(wait).await?;
+            self.core.forgetting_set.set(is_anonymous);
+        }
+        Ok(())
+    }
+
+    /// Lets go of values whose time is over, and of what the history of changes says of them.
+    fn expire(&self, now_ms: u64) -> Result<(), Failure> {
+        let ended = self.core.with(&self.state, |known| known.expire(now_ms))?;
+        if ended.is_empty() {
+            return Ok(());
+        }
+        self.core.write_told()?;
+        for (attribute, source) in ended {
+            let forget = "DELETE FROM changes WHERE attribute = ? AND change ->> 'source' = ?";
+            self.sql()?.run(forget, vec![attribute.into(), source.into()])?;
+        }
+        self.core.write_changes()?;
+        self.forget_changes(now_ms)
+    }
+
+    /// Forgets changes that are older than a value of their attribute may become.
+    fn forget_changes(&self, now_ms: u64) -> Result<(), Failure> {
+        let old = self.core.with(&self.state, |known| known.old_changes(now_ms))?;
+        old.into_iter().try_for_each(|(attribute, until_ms)| {
+            let forget = "DELETE FROM changes WHERE attribute = ? AND at <= ?";
+            self.sql()?.run(forget, vec![attribute.into(), number(until_ms)])
+        })
     }
 
     fn plan(&self) -> Result<Option<Plan>, Failure> {
@@ -517,6 +698,10 @@ impl VisitorObject {
     }
 
     fn look_up(&self) -> Result<CustomerRecord, Failure> {
+        let changes = self.sql()?.rows("SELECT change FROM changes ORDER BY seq DESC", Vec::new())?;
+        let changes: Vec<ProfileChange> = read_all(changes)?;
+        let consents: Vec<ConsentRecord> =
+            read_all(self.sql()?.rows("SELECT consent FROM consents ORDER BY seq DESC", Vec::new())?)?;
         self.core.with(&self.state, |known| {
             let merged = known.merged().iter().map(|(source, merged)| MergedHistory {
                 source: source.clone(),
@@ -526,8 +711,17 @@ impl VisitorObject {
             });
             let mut merged: Vec<MergedHistory> = merged.collect();
             merged.sort_by_key(|merged| merged.at);
+            let membership =
+                |link: &Link| Membership { id: link.id.clone(), role: link.role.clone(), since: link.at_ms };
+            let groups = known.links.iter().map(|(kind, link)| (kind.clone(), membership(link))).collect();
             CustomerRecord {
-                attributes: known.attributes.clone(),
+                // Who is believed, the site's configuration says.
+                attributes: Attributes::new(),
+                profile: known.profile(),
+                changes,
+                groups,
+                consents,
+                asked: known.words().asked.clone(),
                 memory: known.memory().clone(),
                 seen_at: known.seen_ms,
                 merged,
@@ -605,19 +799,106 @@ impl VisitorObject {
         self.core.write_memory()
     }
 
-    fn put_profile(&self, call: PutProfile) -> Result<(), Failure> {
-        let attributes = self.core.with(&self.state, |known| {
-            if !call.keeps_others {
-                known.attributes.clear();
-            }
-            known.attributes.extend(call.attributes);
-            serde_json::to_string(&known.attributes)
-        })??;
-        self.core.database.get(&self.state, &SCHEMA)?.run(
-            "INSERT INTO profile VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, attributes = excluded.attributes",
-            vec![number(call.now_ms), attributes.into()],
-        )
+    async fn put_profile(&self, call: PutProfile) -> Result<(), Failure> {
+        let PutProfile { source, values, keeps_others, now_ms } = call;
+        let ends = self.core.with(&self.state, |known| {
+            known.tell(&source, values, keeps_others, now_ms);
+            known.next_end_ms().is_some()
+        })?;
+        self.write_profile(ends).await
     }
+
+    /// Writes what others say, and sees to its end where it has one.
+    async fn write_profile(&self, ends: bool) -> Result<(), Failure> {
+        self.core.write_told()?;
+        self.core.write_changes()?;
+        if ends {
+            self.forget_changes(now_ms())?;
+            return self.set_alarm(self.plan()?.as_ref()).await;
+        }
+        Ok(())
+    }
+
+    fn ask(&self, call: &Ask) -> Result<(), Failure> {
+        self.core.with(&self.state, |known| known.ask(call.asked))?;
+        self.core.write_words()
+    }
+
+    fn say(&self, call: Say) -> Result<Profile, Failure> {
+        let profile = self.core.with(&self.state, |known| {
+            call.said.into_iter().for_each(|said| known.say(said));
+            known.profile()
+        })?;
+        self.core.write_words()?;
+        self.core.write_changes()?;
+        Ok(profile)
+    }
+
+    fn agree(&self, call: Agree) -> Result<(), Failure> {
+        let write = serde_json::to_string(&call.record)?;
+        self.core.with(&self.state, |known| known.consent = Some(call.record))?;
+        let sql = self.sql()?;
+        sql.run("INSERT INTO consents (consent) VALUES (?)", vec![write.into()])?;
+        let oldest = "DELETE FROM consents WHERE seq <= (SELECT max(seq) FROM consents) - ?";
+        sql.run(oldest, vec![number(CONSENTS)])
+    }
+
+    fn join(&self, call: Join) -> Result<Option<String>, Failure> {
+        let Join { kind, link } = call;
+        let left = self.core.with(&self.state, |known| {
+            let before = known.links.get(&kind).map(|before| (before.group.clone(), before.version, before.at_ms));
+            let stays = before.as_ref().is_some_and(|(group, ..)| *group == link.group);
+            let mut link = link;
+            if let Some((_, version, at_ms)) = before.as_ref().filter(|_| stays) {
+                (link.version, link.at_ms) = (*version, *at_ms);
+            }
+            // What it shares comes from the group itself.
+            known.tell(&kind, link.own.clone(), stays, link.at_ms);
+            known.links.insert(kind, link);
+            before.map(|(group, ..)| group).filter(|_| !stays)
+        })?;
+        self.core.write_links()?;
+        self.core.write_told()?;
+        self.core.write_changes()?;
+        Ok(left)
+    }
+
+    fn part(&self, call: &Part) -> Result<Option<String>, Failure> {
+        let left = self.core.with(&self.state, |known| {
+            let left = known.links.remove(&call.kind)?;
+            known.tell(&call.kind, Values::new(), false, call.now_ms);
+            Some(left.group)
+        })?;
+        self.core.write_links()?;
+        self.core.write_told()?;
+        self.core.write_changes()?;
+        Ok(left)
+    }
+
+    async fn share(&self, call: Share) -> Result<bool, Failure> {
+        let Share { kind, group, version, values, now_ms } = call;
+        let taken = self.core.with(&self.state, |known| {
+            let link = known.links.get_mut(&kind).filter(|link| link.group == group)?;
+            if link.version >= version {
+                return Some(None);
+            }
+            link.version = version;
+            let all = values.into_iter().chain(link.own.clone()).collect();
+            known.tell(&kind, all, false, now_ms);
+            Some(Some(known.next_end_ms().is_some()))
+        })?;
+        let Some(ends) = taken else { return Ok(false) };
+        if let Some(ends) = ends {
+            self.core.write_links()?;
+            self.write_profile(ends).await?;
+        }
+        Ok(true)
+    }
+}
+
+/// The values of rows that are JSON.
+fn read_all<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, Failure> {
+    rows.into_iter().map(|mut row| Ok(serde_json::from_str(&row.text()?)?)).collect()
 }
 
 /// When somebody who is not known is forgotten, if they do not come back.
@@ -641,6 +922,57 @@ impl Core {
             let write = "INSERT INTO memory VALUES (1, ?, ?) \
                          ON CONFLICT DO UPDATE SET seen = excluded.seen, memory = excluded.memory";
             sql.run(write, vec![number(known.seen_ms), serde_json::to_string(&known.own())?.into()])
+        })?;
+        self.write_words()
+    }
+
+    /// Writes what they said and were asked under their own name.
+    fn write_words(&self) -> Result<(), Failure> {
+        self.write(|known, sql| match known.own_words() {
+            words if words.is_empty() => Ok(()),
+            words => write_words(sql, "", words),
+        })
+    }
+
+    /// Writes what others say, of which there are a few.
+    fn write_told(&self) -> Result<(), Failure> {
+        self.write(|known, sql| {
+            let mut by_source: BTreeMap<&str, BTreeMap<&str, &Told>> = BTreeMap::new();
+            for (attribute, told) in known.told() {
+                for (source, told) in told {
+                    by_source.entry(source).or_default().insert(attribute, told);
+                }
+            }
+            sql.run("DELETE FROM told", Vec::new())?;
+            by_source.into_iter().try_for_each(|(source, told)| {
+                let values = vec![source.into(), serde_json::to_string(&told)?.into()];
+                sql.run("INSERT INTO told VALUES (?, ?)", values)
+            })
+        })
+    }
+
+    /// Writes the changes of the profile, of which the oldest go.
+    fn write_changes(&self) -> Result<(), Failure> {
+        let changes = self.known.borrow_mut().as_mut().map(|known| std::mem::take(&mut known.changes));
+        let Some(changes) = changes.filter(|changes| !changes.is_empty()) else { return Ok(()) };
+        self.write(|_, sql| {
+            for change in &changes {
+                let values =
+                    vec![number(change.at), change.attribute.as_str().into(), serde_json::to_string(change)?.into()];
+                sql.run("INSERT INTO changes (at, attribute, change) VALUES (?, ?, ?)", values)?;
+            }
+            let oldest = "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM changes) - ?";
+            sql.run(oldest, vec![number(PROFILE_CHANGES)])
+        })
+    }
+
+    fn write_links(&self) -> Result<(), Failure> {
+        self.write(|known, sql| {
+            sql.run("DELETE FROM links", Vec::new())?;
+            known.links.iter().try_for_each(|(kind, link)| {
+                let values = vec![kind.as_str().into(), serde_json::to_string(link)?.into()];
+                sql.run("INSERT INTO links VALUES (?, ?)", values)
+            })
         })
     }
 
@@ -656,7 +988,11 @@ impl Core {
     fn write_merged(&self) -> Result<(), Failure> {
         self.write(|known, sql| {
             sql.run("DELETE FROM merged", Vec::new())?;
-            for (source, Merged { at_ms, until_ms, memory, is_own }) in known.merged() {
+            sql.run("DELETE FROM words WHERE source <> ''", Vec::new())?;
+            for (source, Merged { at_ms, until_ms, memory, is_own, words }) in known.merged() {
+                if !words.is_empty() {
+                    write_words(sql, source, words)?;
+                }
                 let memory = memory.as_ref().map(serde_json::to_string).transpose()?;
                 let memory = memory.map_or(SqlStorageValue::Null, SqlStorageValue::from);
                 let values =
@@ -675,16 +1011,27 @@ impl Core {
     }
 }
 
+fn write_words(sql: &Sql, source: &str, words: &Words) -> Result<(), Failure> {
+    let write = "INSERT INTO words VALUES (?, ?) ON CONFLICT DO UPDATE SET words = excluded.words";
+    sql.run(write, vec![source.into(), serde_json::to_string(words)?.into()])
+}
+
 fn read(sql: &Sql) -> Result<Known, Failure> {
     let did = match sql.first("SELECT seen, memory FROM memory", Vec::new())? {
         Some(mut row) => (row.number()?, serde_json::from_str(&row.text()?)?),
         None => (0, Memory::default()),
     };
+    let mut words = BTreeMap::new();
+    for mut row in sql.rows("SELECT source, words FROM words", Vec::new())? {
+        words.insert(row.text()?, serde_json::from_str(&row.text()?)?);
+    }
+    let own_words: Words = words.remove("").unwrap_or_default();
     let mut merged = BTreeMap::new();
     for mut row in sql.rows("SELECT source, at, until, coalesce(memory, ''), own FROM merged", Vec::new())? {
         let (source, at_ms, until_ms, memory) = (row.text()?, row.number()?, row.number()?, row.text()?);
         let memory = if memory.is_empty() { None } else { Some(serde_json::from_str(&memory)?) };
-        merged.insert(source, Merged { at_ms, until_ms, memory, is_own: row.number()? == 1 });
+        let words = words.remove(&source).unwrap_or_default();
+        merged.insert(source, Merged { at_ms, until_ms, memory, is_own: row.number()? == 1, words });
     }
     let moment = |table| -> Result<u64, Failure> {
         let at = sql.first(&format!("SELECT at FROM {table}"), Vec::new())?;
@@ -697,13 +1044,36 @@ fn read(sql: &Sql) -> Result<Known, Failure> {
         }
         None => Heard::until(erased_ms),
     };
-    let attributes = match sql.first("SELECT attributes FROM profile", Vec::new())? {
-        Some(mut row) => serde_json::from_str(&row.text()?)?,
-        None => Attributes::new(),
+    let mut told = Profile::new();
+    let mut tell = |source: &str, values: Values| {
+        for (attribute, value) in values {
+            told.entry(attribute).or_default().insert(source.to_owned(), value);
+        }
     };
+    for mut row in sql.rows("SELECT source, told FROM told", Vec::new())? {
+        tell(&row.text()?, serde_json::from_str(&row.text()?)?);
+    }
+    if let Some(mut row) = sql.first("SELECT at, attributes FROM profile", Vec::new())? {
+        let at = row.number()?;
+        let attributes: Attributes = serde_json::from_str(&row.text()?)?;
+        let told = |(attribute, value)| (attribute, Told { value, at, until: None });
+        let values: Values = attributes.into_iter().map(told).collect();
+        let write = "INSERT INTO told VALUES (?, ?) ON CONFLICT DO NOTHING";
+        sql.run(write, vec![SERVER.into(), serde_json::to_string(&values)?.into()])?;
+        sql.run("DELETE FROM profile", Vec::new())?;
+        tell(SERVER, values);
+    }
+    let mut links = BTreeMap::new();
+    for mut row in sql.rows("SELECT kind, link FROM links", Vec::new())? {
+        links.insert(row.text()?, serde_json::from_str(&row.text()?)?);
+    }
+    let consent = sql.rows("SELECT consent FROM consents ORDER BY seq DESC LIMIT 1", Vec::new())?;
+    let consent = read_all(consent)?.pop();
     let person = sql.first("SELECT id FROM person", Vec::new())?.map(|mut row| row.text()).transpose()?;
     let person = person.map(|id| id.parse()).transpose().map_err(|_| Failure::Internal("a person without a name"))?;
-    Ok(Known::new(did, merged, heard, attributes, (signed_out_s, erased_ms), person))
+    let mut known = Known::new(Stored { did, own_words, merged, heard, told, links, consent });
+    (known.signed_out_s, known.erased_ms, known.person) = (signed_out_s, erased_ms, person);
+    Ok(known)
 }
 
 /// What a webhook is told: a CloudEvent 1.0, but for whom it is about.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use portico_engine::{Arm, PlacementTrace};
 use portico_protocol::content::Layout;
+use portico_protocol::decide::QuestionResponse;
 use portico_protocol::site::SiteConfig;
 use serde::Serialize;
 
@@ -15,6 +16,8 @@ use crate::prints::{OfferPrint, Prints};
 
 thread_local! {
     static STYLE: String = serde_json::to_string(portico_widget::STYLE).unwrap_or_default();
+    static STYLE_WITH_QUESTION: String =
+        serde_json::to_string(&[portico_widget::STYLE, portico_widget::QUESTION_STYLE].concat()).unwrap_or_default();
 }
 
 /// An offer that is shown.
@@ -79,7 +82,7 @@ impl Answer {
         reason: Option<&str>,
         layout: Layout,
         offers: &[Shown<'_>],
-        paper: Option<&Paper<'_>>,
+        (paper, under): (Option<&Paper<'_>>, Option<&str>),
     ) -> Result<(), Failure> {
         if self.placements > 0 {
             self.raw(",");
@@ -88,7 +91,12 @@ impl Answer {
         self.raw(r#"{"id":"#).value(id)?.raw(r#","arm":"#).value(&arm)?.raw(r#","reason":"#).value(&reason)?;
         self.raw(r#","layout":"#).value(&layout)?;
         if let Some(paper) = paper {
-            self.raw(r#","html":""#).paint(id, layout, offers, paper)?.raw("\"");
+            self.raw(r#","html":""#).paint(id, layout, offers, paper)?;
+            if let Some(under) = under {
+                let quoted = serde_json::to_string(under)?;
+                self.raw(quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default());
+            }
+            self.raw("\"");
         }
         self.raw(r#","offers":["#);
         for (at, Shown { offer, rank, score, propensity, token, print }) in offers.iter().enumerate() {
@@ -122,10 +130,19 @@ impl Answer {
     }
 
     /// With what comes after the placements.
-    pub(super) fn end(mut self, styled: bool, trace: Option<&[PlacementTrace]>) -> Result<Vec<u8>, Failure> {
+    pub(super) fn end(
+        mut self,
+        styled: bool,
+        question: Option<&QuestionResponse>,
+        trace: Option<&[PlacementTrace]>,
+    ) -> Result<Vec<u8>, Failure> {
         self.raw("]");
         if styled {
-            STYLE.with(|style| self.raw(r#","style":"#).raw(style).text.len());
+            let style = if question.is_some() { &STYLE_WITH_QUESTION } else { &STYLE };
+            style.with(|style| self.raw(r#","style":"#).raw(style).text.len());
+        }
+        if let Some(question) = question {
+            self.raw(r#","question":"#).value(question)?;
         }
         if let Some(trace) = trace {
             self.raw(r#","trace":"#).value(trace)?;
@@ -175,6 +192,7 @@ mod tests {
                 model: 345,
                 placements: Vec::new(),
                 style: html.then(|| portico_widget::STYLE.to_owned()),
+                question: None,
                 trace: None,
             };
             for (id, layout, offers) in [
@@ -192,7 +210,7 @@ mod tests {
                 };
                 let shown: Vec<Shown<'_>> = (1..).zip(&offers).map(shown).collect();
                 let reason = offers.is_empty().then_some("nothing_eligible");
-                answer.placement(id, Some(Arm::Model), reason, layout, &shown, html.then_some(&paper)).unwrap();
+                answer.placement(id, Some(Arm::Model), reason, layout, &shown, (html.then_some(&paper), None)).unwrap();
                 let view = PlacementView {
                     id: id.to_owned(),
                     layout,
@@ -227,7 +245,7 @@ mod tests {
                         .collect(),
                 });
             }
-            let text = String::from_utf8(answer.end(html, None).unwrap()).unwrap();
+            let text = String::from_utf8(answer.end(html, None, None).unwrap()).unwrap();
             assert_eq!(text, serde_json::to_string(&expect).unwrap());
         }
     }

@@ -8,14 +8,20 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use portico_engine::evaluate::Compared;
-use portico_engine::{Arm, Ask, Decision, Facts, Filled, Question, Seed, Source, decide as choose, decide_as, explain};
-use portico_protocol::decide::{Consent, DecideRequest};
+use portico_engine::{
+    Arm, Ask, Asked, Decision, Facts, Filled, Question, Reply, Seed, Source, decide as choose, decide_as, explain,
+    inquire,
+};
+use portico_protocol::content::Layout;
+use portico_protocol::decide::{Consent, DecideRequest, QuestionResponse};
 use portico_protocol::id::{DecisionId, PersonId, VisitorId};
 use portico_protocol::identity::{Customer, IdentityError};
 use portico_protocol::limits::BODY_BYTES;
 use portico_protocol::problem::ProblemKind;
+use portico_protocol::profile::Profile;
 use portico_protocol::report::DecisionSample;
 use portico_protocol::seal::{Memory, OfferRecord, Purpose, SealError, VisitorRecord};
+use portico_protocol::site::SiteConfig;
 use worker::{Context, Env};
 
 use crate::access::{self, Caller};
@@ -26,7 +32,7 @@ use crate::http::{Request, Response, now_ms};
 use crate::identity::{self, verified};
 use crate::log;
 use crate::memory;
-use crate::objects::visitor::{self, Attributes, Did, See, Seen, Who};
+use crate::objects::visitor::{self, Agreed, Did, See, Seen, Who};
 use crate::objects::{call, ledger};
 use crate::recording::shard_of;
 use crate::routes::metrics::{Counted, count};
@@ -48,7 +54,7 @@ enum Visitor {
     /// Nothing may be kept: context alone.
     Unknown,
     /// Carries what is remembered of them in a token.
-    Anonymous(VisitorRecord),
+    Anonymous(Box<VisitorRecord>),
     /// Vouched for by the site's server.
     Known(Box<Known>),
 }
@@ -56,8 +62,10 @@ enum Visitor {
 struct Known {
     customer: Customer,
     person: PersonId,
-    memory: Memory,
-    profile: Attributes,
+    memory: Box<Memory>,
+    profile: Profile,
+    /// Questions that were put to them.
+    asked: Vec<Asked>,
     /// What their device is to have as its token from now on, where that changes.
     token: Option<VisitorRecord>,
 }
@@ -89,11 +97,9 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
         return Err(Failure::refused(ProblemKind::Forbidden, "Only a secret key may name a customer."));
     }
     facts::read_page(&mut asked, &caller.snapshot.settings.config.pages);
-    let consent = asked.consent.unwrap_or(caller.snapshot.settings.config.consent_default);
-    let consent = if private { Consent::default() } else { consent };
     let now_ms = now_ms();
-    let visitor = identify(&asked, consent, &caller, env, now_ms).await?;
-    let prepared = prepare(&mut asked, &caller, &visitor, &user_agent, now_ms)?;
+    let (mut visitor, consent) = identify(&asked, private, &caller, env, now_ms).await?;
+    let prepared = prepare(&mut asked, &caller, (&visitor, consent), &user_agent, now_ms)?;
 
     let snapshot = Rc::clone(&caller.snapshot);
     let asks: Vec<Ask<'_>> = asks(&asked);
@@ -105,6 +111,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     } else {
         (choose(&settings.policy, &snapshot.predictor, &question), None)
     };
+    let inquiry = inquiry(&snapshot, &asked, &question, &caller, &mut visitor);
     let shard = shard_of(&snapshot, &prepared.sticky);
     let paper = Paper::new(&settings.config, &settings.prints, &own_origin);
     let paper = asked.html.then_some(&paper);
@@ -112,6 +119,8 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     let decision = prepared.decision.to_string();
     let mut answer = Answer::begin(visitor_token.as_deref(), &decision, snapshot.version, snapshot.model_version)?;
     let mut compared = compare(&snapshot, &question, &chosen).into_iter();
+    let painted = inquiry.as_ref().filter(|_| asked.html).map(|inquiry| portico_widget::question(&inquiry.text));
+    let mut strip = painted.as_deref();
     for (placement, filled) in asked.placements.iter().zip(&chosen.placements) {
         let compared = compared.next().flatten();
         let layout = settings.config.layouts.get(&placement.id).copied().unwrap_or_default();
@@ -153,14 +162,75 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
             let token = [&*snapshot.site, "~", &*sealed].concat();
             shown.push(Shown { offer, rank, score, propensity, token, print });
         }
-        answer.placement(&placement.id, arm, reason, layout, &shown, paper.filter(|_| reason.is_none()))?;
+        let under = strip.take_if(|_| !shown.is_empty() && asks_in(&settings.config, &placement.id, layout));
+        answer.placement(&placement.id, arm, reason, layout, &shown, (paper.filter(|_| reason.is_none()), under))?;
     }
-    let answer = answer.end(asked.html, trace.as_deref())?;
+    // Where nothing stands over it, it is not asked.
+    let inquiry = inquiry.filter(|_| painted.is_none() || strip.is_none());
+    let answer = answer.end(asked.html, inquiry.as_ref().map(|inquiry| &inquiry.text), trace.as_deref())?;
     count(&snapshot.site, Counted::Decisions, 1);
+    if let (Visitor::Known(known), Some(Inquiry { asked: Some(asked), .. })) = (&visitor, inquiry) {
+        note_asked(env, context, &snapshot, &known.customer.id, asked);
+    }
     let customer = matches!(visitor, Visitor::Known(_));
     drop(asks);
     sample(env, context, snapshot, asked, prepared, customer);
     Ok(Response::bytes(200, "application/json", answer))
+}
+
+/// A question for the visitor.
+struct Inquiry {
+    text: QuestionResponse,
+    /// What is to be remembered of it, where it was not put to them before.
+    asked: Option<Asked>,
+}
+
+/// Whether a question may be painted under the offers of a placement.
+fn asks_in(config: &SiteConfig, placement: &str, layout: Layout) -> bool {
+    layout != Layout::Inline && config.ask_in.iter().any(|id| id == placement)
+}
+
+/// What to ask the visitor on this page, where somebody is there whose answer may be remembered, and room to ask it. An
+/// anonymous visitor's token remembers it at once.
+fn inquiry(
+    snapshot: &Snapshot,
+    request: &DecideRequest,
+    question: &Question<'_>,
+    caller: &Caller,
+    visitor: &mut Visitor,
+) -> Option<Inquiry> {
+    let config = &snapshot.settings.config;
+    if config.decisions.questions.is_empty() || caller.partner.is_some() {
+        return None;
+    }
+    let layout = |id: &str| config.layouts.get(id).copied().unwrap_or_default();
+    let has_room = |id: &str| asks_in(config, id, layout(id));
+    if request.html && !request.placements.iter().any(|placement| has_room(&placement.id)) {
+        return None;
+    }
+    let before = match visitor {
+        Visitor::Unknown => return None,
+        Visitor::Anonymous(record) => &record.words.asked,
+        Visitor::Known(known) => &known.asked,
+    };
+    let inquiry = inquire(&snapshot.settings.policy, &snapshot.predictor, question, before)?;
+    let text = config.question(inquiry.id, &request.locale)?;
+    let (question, at_ms) = (Asked::mark(inquiry.id), question.now_ms);
+    let asked = inquiry.is_new.then_some(Asked { question, at_ms, reply: Reply::Open });
+    if let (Visitor::Anonymous(record), Some(asked)) = (visitor, asked) {
+        record.words.ask(asked);
+    }
+    Some(Inquiry { text, asked })
+}
+
+/// Remembers what a customer was asked, behind the answer.
+fn note_asked(env: &Env, context: &Context, snapshot: &Snapshot, customer: &str, asked: Asked) {
+    let (env, name) = (env.clone(), visitor::name(&snapshot.site, customer));
+    log::behind(context, async move {
+        if let Err(failure) = call(&env, &name, &visitor::Ask { asked }).await {
+            log::error("note of a question", &failure);
+        }
+    });
 }
 
 /// What a candidate in shadow would have put first into each slot, beside what stands there. It is decided as its model
@@ -208,7 +278,7 @@ impl Visitor {
     fn token(&self, snapshot: &Snapshot) -> Result<Option<String>, Failure> {
         let record = match self {
             Self::Unknown => None,
-            Self::Anonymous(record) => Some(record),
+            Self::Anonymous(record) => Some(record.as_ref()),
             Self::Known(known) => known.token.as_ref(),
         };
         record.map(|record| seal_visitor(snapshot, record)).transpose()
@@ -221,30 +291,56 @@ pub(crate) fn seal_visitor(snapshot: &Snapshot, record: &VisitorRecord) -> Resul
         match snapshot.settings.keyring.seal(Purpose::Visitor, &snapshot.site, &*record, random()?) {
             Ok(token) => return Ok(token),
             // Long names fill a token sooner.
-            Err(SealError::TooLong) if record.to_mut().memory.forget_half() => {}
+            Err(SealError::TooLong) if record.to_mut().forget_half() => {}
             Err(_) => return Err(Failure::Internal("a visitor's record could not be sealed")),
         }
     }
 }
 
-/// Without consent to personalization nobody is recognised, whatever the page sends.
-async fn identify(
+/// Takes a device's history over to whom an identity token names; the device's token from then on, where that changes.
+pub(crate) async fn identify_visitor(
     asked: &DecideRequest,
-    consent: Consent,
+    is_private: bool,
     caller: &Caller,
     env: &Env,
     now_ms: u64,
-) -> Result<Visitor, Failure> {
+) -> Result<Option<String>, Failure> {
+    let (visitor, _) = identify(asked, is_private, caller, env, now_ms).await?;
+    visitor.token(&caller.snapshot)
+}
+
+/// Who is there, and what they agreed to: by this request's word, or else by what a customer said before, or else by the site's
+/// default. Without consent to personalization nobody is recognised, whatever the page sends; on a publisher's page no
+/// customer is without consent to sharing.
+async fn identify(
+    asked: &DecideRequest,
+    is_private: bool,
+    caller: &Caller,
+    env: &Env,
+    now_ms: u64,
+) -> Result<(Visitor, Consent), Failure> {
     let snapshot = &caller.snapshot;
-    let customer = match (&asked.identity, &asked.customer) {
+    let said = asked.consent.unwrap_or(snapshot.settings.config.consent_default);
+    let mut consent = if is_private { Consent::default() } else { said };
+    let mut customer = match (&asked.identity, &asked.customer) {
         (Some(token), _) => Some(verified(snapshot, token, now_ms).await?),
         (None, Some(id)) => {
             Some(Customer { id: id.clone(), attributes: BTreeMap::new(), issued_s: u64::MAX, expires_s: 0 })
         }
         (None, None) => None,
     };
+    let must_ask = asked.consent.is_none() || caller.partner.is_some();
+    if let Some(known) = customer.as_ref().filter(|_| must_ask && !is_private) {
+        let agreed = call(env, &visitor::name(&snapshot.site, &known.id), &Agreed {}).await?;
+        if let Some(record) = agreed {
+            consent = record.consent.beside(asked.consent);
+        }
+        if caller.partner.is_some() && !consent.sharing {
+            customer = None;
+        }
+    }
     if !consent.personalization {
-        return Ok(Visitor::Unknown);
+        return Ok((Visitor::Unknown, consent));
     }
     let topic = facts::topic(asked).filter(|_| !asked.again);
     let period_ms = snapshot.settings.policy.period_ms();
@@ -262,7 +358,7 @@ async fn identify(
         let topic = topic.map(str::to_owned);
         let see = See { issued_s, history, topic, happened: page_events, plan, period_ms, now_ms };
         let seen = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
-        let Seen::Known { person, memory, attributes: profile, has_merged, was_erased } = seen else {
+        let Seen::Known { person, memory, profile, asked: put, consent: agreed, has_merged, was_erased } = seen else {
             return Err(identity::refused(IdentityError::SignedOut));
         };
         if was_erased {
@@ -271,7 +367,10 @@ async fn identify(
         if let Some(device) = device.filter(|_| has_merged) {
             memory::stop_waiting(env, snapshot, device).await?;
         }
-        return Ok(Visitor::Known(Box::new(Known { customer, person, memory, profile, token })));
+        if let Some(record) = agreed {
+            consent = record.consent.beside(Some(consent));
+        }
+        return Ok((Visitor::Known(Box::new(Known { customer, person, memory, profile, asked: put, token })), consent));
     }
     let mut record = visitor.map_or_else(|| memory::anybody(now_ms), Ok)?;
     record.memory.see(topic, record.seen_ms, now_ms);
@@ -279,32 +378,37 @@ async fn identify(
     let page = page_events.into_iter().map(|event| (None, event)).collect();
     memory::anonymous(env, snapshot, &mut record, Did { happened: page, ..Did::default() }, now_ms).await?;
     record.seen_ms = now_ms;
-    Ok(Visitor::Anonymous(record))
+    Ok((Visitor::Anonymous(Box::new(record)), consent))
 }
 
 fn prepare(
     asked: &mut DecideRequest,
     caller: &Caller,
-    visitor: &Visitor,
+    (visitor, consent): (&Visitor, Consent),
     user_agent: &str,
     now_ms: u64,
 ) -> Result<Prepared, Failure> {
     let decision = DecisionId::new(random()?);
     let publisher = caller.partner.as_deref();
     let mut facts = facts::of_request(asked, user_agent, publisher, &caller.snapshot.settings.config.origins, now_ms);
+    let config = &caller.snapshot.settings.config;
+    let believed = |profile: &Profile| config.profile.facts(profile, consent, now_ms);
     let (sticky, memory) = match visitor {
         // Nobody is remembered: each decision is a visitor of its own.
         Visitor::Unknown => (decision.to_string(), Memory { entered_ms: now_ms, ..Memory::default() }),
         Visitor::Anonymous(record) => {
             facts::of_memory(&mut facts, &record.memory, &caller.snapshot);
+            let mut profile = Profile::new();
+            record.words.tell(&mut profile);
+            facts.extend(Source::Profile, believed(&profile));
             (record.id.to_string(), record.memory.clone())
         }
         Visitor::Known(known) => {
             let Known { customer, memory, profile, .. } = known.as_ref();
             facts::of_memory(&mut facts, memory, &caller.snapshot);
-            facts.extend(Source::Profile, profile.clone());
+            facts.extend(Source::Profile, believed(profile));
             facts.extend(Source::Identity, customer.attributes.clone());
-            (format!("customer {}", customer.id), memory.clone())
+            (format!("customer {}", customer.id), Memory::clone(memory))
         }
     };
     Ok(Prepared { facts, sticky, memory, decision, now_ms })
