@@ -68,6 +68,7 @@ const object = (Wrapped) => {
   };
 };
 
+export const CensusObject = object(wrapped.CensusObject);
 export const DirectoryObject = object(wrapped.DirectoryObject);
 export const GroupObject = object(wrapped.GroupObject);
 export const LearnerObject = object(wrapped.LearnerObject);

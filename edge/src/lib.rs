@@ -20,6 +20,7 @@ mod recording;
 mod routes;
 mod snapshot;
 mod triggers;
+mod valuation;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -80,6 +81,13 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Post, ["v1", "privacy", "erase"]) => routes::privacy::erase_own(request, env, context).await,
         (Method::Post, ["v1", "privacy", "verify"]) => routes::privacy::verify(request, env, context).await,
         (Method::Post, ["v1", "customers", id, "sign-out"]) => routes::customers::sign_out(&request, env, id).await,
+        (Method::Put, ["v1", "customers", id, "tiers", tier]) => {
+            routes::customers::put_on_level(request, env, context, id, tier).await
+        }
+        (Method::Delete, ["v1", "customers", id, "tiers", tier]) => {
+            routes::customers::take_off_level(&request, env, context, id, tier).await
+        }
+        (Method::Get, ["v1", "reports", "tiers"]) => routes::report::tiers(&request, env, context).await,
         (Method::Put, ["v1", "customers", id, "groups", kind]) => {
             routes::groups::join(request, env, context, id, kind).await
         }
@@ -121,7 +129,7 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
             | ["v1", "consent" | "identify" | "profile"]
             | ["v1", "consent", "verify"]
             | ["v1", "groups", _, _]
-            | ["v1", "customers", _, "groups", _]
+            | ["v1", "customers", _, "groups" | "tiers", _]
             | ["v1", "go", _]
             | ["v1", "customers", _]
             | ["v1", "customers", _, "erase" | "export" | "merge" | "sign-out"]
@@ -132,10 +140,9 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         | (_, ["segment", "v1", _])
         | (_, ["v1", "webhooks"] | ["v1", "webhooks", "dead"] | ["v1", "webhooks", "dead", _])
         | (_, ["v1", "site", "draft" | "publish" | "rollback" | "shadow"])
-        | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live" | "model"]) => Err(Failure::refused(
-            ProblemKind::Method,
-            format!("{} does not apply to {path}.", request.method().as_ref()),
-        )),
+        | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live" | "model" | "tiers"]) => Err(
+            Failure::refused(ProblemKind::Method, format!("{} does not apply to {path}.", request.method().as_ref())),
+        ),
         _ => Err(Failure::refused(ProblemKind::NotFound, format!("There is nothing at {path}."))),
     }
 }

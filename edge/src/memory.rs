@@ -95,7 +95,8 @@ impl Sender {
 
 /// What an object has to know of the site's triggers.
 pub(crate) fn plan(snapshot: &Snapshot, who: Who) -> Plan {
-    Plan { site: snapshot.site.clone(), who, triggers: snapshot.triggers().to_vec() }
+    let is_valued = matches!(who, Who::Customer(_)) && snapshot.settings.policy.values_customers();
+    Plan { site: snapshot.site.clone(), who, triggers: snapshot.triggers().to_vec(), is_valued }
 }
 
 /// Remembers what an anonymous visitor did. What their token says is enough for offers; where a webhook may have to be

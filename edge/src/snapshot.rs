@@ -131,6 +131,14 @@ pub(crate) async fn get(env: &Env, context: &Context, site: &str) -> Result<Rc<S
     }
 }
 
+/// The site's snapshot for an object, which is not in a hurry: at once if there is one.
+pub(crate) async fn for_object(env: &Env, site: &str) -> Result<Rc<Snapshot>, Failure> {
+    match with_entry(site, |entry| entry.snapshot.clone()) {
+        Some(snapshot) => Ok(snapshot),
+        None => refresh_now(env, site).await,
+    }
+}
+
 /// Looks for a newer model a moment after events of the site were recorded.
 pub(crate) fn follow_events(env: &Env, context: &Context, site: &str) {
     if with_entry(site, |entry| std::mem::replace(&mut entry.following, true)) {

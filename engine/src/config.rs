@@ -24,6 +24,10 @@ pub struct Config {
     /// What visitors are worth, in levels.
     #[serde(default)]
     pub tiers: Vec<Tier>,
+    /// Attributes that follow from others, such as what a customer is worth: worked out when what is stored of a customer
+    /// changes, and every night.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub computed: Vec<Computed>,
     /// Stages after the impression, in order; the first must be `click`.
     pub stages: Vec<Stage>,
     /// Goals weighed against each other.
@@ -151,6 +155,32 @@ pub struct TierLevel {
     /// Who is on it, unless on a better one; everybody when absent, which only the last level may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<serde_json::Value>,
+}
+
+/// An attribute that is the sum of what others come to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Computed {
+    /// The attribute that takes the sum: a number with the source `profile`.
+    pub attribute: String,
+    /// The terms; those of which nothing is known do not count, and without any that is known neither is the sum.
+    pub terms: Vec<Term>,
+}
+
+/// One of `attr`, `holds` and `offers`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Term {
+    /// A number with the source `profile`, times the factor. It may be one that is computed before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attr: Option<String>,
+    /// A product: the factor where it is held (stands in the set attribute `products`), 0 where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<String>,
+    /// What the model expects of showing each offer once that the customer may have, times the factor.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub offers: bool,
+    /// The factor, 1 when absent.
+    #[serde(default = "one")]
+    pub times: f64,
 }
 
 /// A stage of the funnel.

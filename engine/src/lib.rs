@@ -4,6 +4,7 @@
 //! question gets the same answer, byte for byte, natively and in WebAssembly.
 
 mod allocate;
+mod computed;
 pub mod config;
 mod date;
 mod decay;

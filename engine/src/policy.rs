@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::computed::{self, ComputedPolicy};
 use crate::config::{Arms, Attribute, AttributeKind, Config, ContactRule, Model, Ramp, Source};
 use crate::decide::Seen;
 use crate::evaluate::Setup;
@@ -41,9 +42,11 @@ pub struct Policy {
     pub(crate) placements: Vec<PlacementPolicy>,
     /// Name hashes of the channels but the first.
     channels: Vec<u64>,
+    first_channel: String,
     pub(crate) contact: Vec<ContactRule>,
     pub(crate) distinct_groups: bool,
     pub(crate) questions: Vec<QuestionPolicy>,
+    pub(crate) computed: Vec<ComputedPolicy>,
     pub(crate) arms: Arms,
     pub(crate) experiment: Setup,
     /// Events that any rule counts.
@@ -170,6 +173,7 @@ impl Policy {
         let offers = compile_offers(config, &schema, &stages, &kpis, &groups, &mut errors);
         let placements = compile_placements(config, &groups, &offers, &mut errors);
         let questions = inquiry::compile(config, &schema, &mut errors);
+        let computed = computed::compile(config, &mut errors);
         let arms = config.arms;
         for (name, share) in [("control", arms.control), ("explore", arms.explore)] {
             if !(0.0..=1.0).contains(&share) {
@@ -237,6 +241,8 @@ impl Policy {
             contact: config.contact.clone(),
             distinct_groups: config.distinct_groups,
             questions,
+            computed,
+            first_channel: config.channels.first().cloned().unwrap_or_default(),
             arms,
             experiment: Setup::default(),
             counted: BTreeSet::new(),
@@ -326,6 +332,11 @@ impl Policy {
     #[must_use]
     pub fn stage(&self, id: &str) -> Option<usize> {
         self.stages.iter().position(|stage| stage.id == id)
+    }
+
+    /// The channel that the others are compared with.
+    pub(crate) fn first_channel(&self) -> &str {
+        &self.first_channel
     }
 
     /// Name hashes of the channels that may depart from the first.
@@ -679,7 +690,7 @@ impl Errors {
         }
     }
 
-    fn finite(&mut self, pointer: String, number: f64) -> f64 {
+    pub(crate) fn finite(&mut self, pointer: String, number: f64) -> f64 {
         if number.is_finite() {
             return number;
         }

@@ -38,6 +38,9 @@ pub struct CustomerRecord {
     /// How that changed, the latest first, at most [`crate::limits::PROFILE_CHANGES`].
     #[serde(default)]
     pub changes: Vec<ProfileChange>,
+    /// The level of each tier that they are on, where that is known.
+    #[serde(default)]
+    pub tiers: BTreeMap<String, String>,
     /// The groups that they belong to, by kind.
     #[serde(default)]
     pub groups: BTreeMap<String, Membership>,
@@ -70,6 +73,18 @@ pub struct Membership {
     /// Since when, in milliseconds since 1970, where it is said by whoever shows it.
     #[serde(default)]
     pub since: u64,
+}
+
+/// `PUT /v1/customers/{id}/tiers/{tier}`: puts a customer on a level, whatever the tier's rules say.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct TierOverride {
+    /// The level.
+    pub level: String,
+    /// Why.
+    pub reason: String,
+    /// Until when, in milliseconds since 1970; without an end where absent.
+    #[serde(default)]
+    pub until: Option<u64>,
 }
 
 /// `GET /v1/groups/{kind}/{id}`: what a group shares.

@@ -101,6 +101,9 @@ pub struct Consent {
 }
 
 impl Consent {
+    /// To everything.
+    pub const ALL: Self = Self { analytics: true, personalization: true, marketing: true, sharing: true };
+
     /// By bit: analytics, personalization, marketing, sharing.
     #[must_use]
     pub fn bits(self) -> u8 {

@@ -10,6 +10,8 @@ pub const EVENTS_PER_BATCH: usize = 50;
 pub const PROFILE_SOURCES: usize = 16;
 /// Kinds of groups that customers belong to.
 pub const GROUP_KINDS: usize = 4;
+/// Length of the reason why somebody puts a customer on a level, in bytes.
+pub const TIER_REASON_BYTES: usize = 500;
 /// Changes of a customer's profile that are kept, the latest.
 pub const PROFILE_CHANGES: u64 = 200;
 /// Words on consent of a customer that are kept, the latest.

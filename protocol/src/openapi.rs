@@ -14,7 +14,7 @@ use crate::console::{ConsoleLink, ConsoleLogin};
 use crate::customers::{
     ConsentReceipt, ConsentRecord, ConsentRequest, CustomerLine, CustomerProfile, CustomerRecord, EraseRequest,
     Erasure, ErasureProof, GroupProfile, GroupRecord, Identified, IdentifyRequest, ImportedLine, Membership, Merge,
-    MergeCustomer, OwnProfile, ProfileRequest, UndoMerge, VerifyConsent, VerifyErasure,
+    MergeCustomer, OwnProfile, ProfileRequest, TierOverride, UndoMerge, VerifyConsent, VerifyErasure,
 };
 use crate::decide::{DecideRequest, DecideResponse};
 use crate::events::{Event, EventsRequest, EventsResponse};
@@ -22,7 +22,7 @@ use crate::export::{DecisionLine, EventLine};
 use crate::identity::IdentitySecrets;
 use crate::outcomes::{Outcome, OutcomesRequest};
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
-use crate::report::{LiveReport, ModelReport};
+use crate::report::{LiveReport, ModelReport, TiersReport};
 use crate::segment::{SegmentBatch, SegmentMessage, SegmentReceipt};
 use crate::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
 use crate::triggers::WebhooksState;
@@ -93,7 +93,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 55] = [
+const OPERATIONS: [Operation; 58] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -128,6 +128,14 @@ const OPERATIONS: [Operation; 55] = [
     operation(HttpMethod::Post, "/v1/customers/{id}/erase", "Erase everything held on a customer", 200)
         .gives("Erasure")
         .with("secret"),
+    operation(HttpMethod::Put, "/v1/customers/{id}/tiers/{tier}", "Put a customer on a level of a tier", 204)
+        .takes("TierOverride")
+        .with("secret"),
+    operation(HttpMethod::Delete, "/v1/customers/{id}/tiers/{tier}", "Let the tier's rules say again", 204)
+        .with("secret"),
+    operation(HttpMethod::Get, "/v1/reports/tiers", "How customers are spread over the tiers", 200)
+        .gives("TiersReport")
+        .with("session"),
     operation(HttpMethod::Put, "/v1/customers/{id}/groups/{kind}", "Make a customer a member of a group", 204)
         .takes("Membership")
         .with("secret"),
@@ -318,6 +326,8 @@ pub fn document() -> OpenApi {
     components = schema::<CustomerProfile>(components);
     components = schema::<CustomerRecord>(components);
     components = schema::<Membership>(components);
+    components = schema::<TierOverride>(components);
+    components = schema::<TiersReport>(components);
     components = schema::<GroupProfile>(components);
     components = schema::<GroupRecord>(components);
     components = schema::<IdentifyRequest>(components);

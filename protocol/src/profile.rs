@@ -17,6 +17,10 @@ use crate::problem::FieldError;
 pub const SERVER: &str = "server";
 /// The source of what somebody says of themselves.
 pub const VISITOR: &str = "visitor";
+/// The source of what somebody of the site's people decided, believed before all others.
+pub const OVERRIDE: &str = "override";
+/// The source of what follows from other attributes.
+pub const COMPUTED: &str = "computed";
 /// The source of what comes by Segment's tracking API.
 pub const SEGMENT: &str = "segment";
 
@@ -82,6 +86,17 @@ pub struct Told {
     /// Until when it counts, in milliseconds since 1970; no end when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
+    /// Why, where somebody decided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Told {
+    /// A value without an end.
+    #[must_use]
+    pub fn new(value: serde_json::Value, at: u64) -> Self {
+        Self { value, at, until: None, reason: None }
+    }
 }
 
 /// Everything that was told of somebody: by attribute and source.
@@ -148,18 +163,20 @@ impl ProfileConfig {
     #[must_use]
     pub fn is_servers(&self, source: &str) -> bool {
         let named = || self.precedence.iter().chain(self.attributes.values().flat_map(|rules| &rules.precedence));
-        let is_other = [VISITOR, SEGMENT].contains(&source) || self.groups.contains_key(source);
+        let is_other = [VISITOR, SEGMENT, OVERRIDE, COMPUTED].contains(&source) || self.groups.contains_key(source);
         source == SERVER || (!is_other && named().any(|known| known == source))
     }
 
     fn rank(&self, attribute: &str, source: &str) -> usize {
+        if source == OVERRIDE {
+            return 0;
+        }
         let own = self.attributes.get(attribute).map(|rules| &rules.precedence).filter(|own| !own.is_empty());
         let precedence = own.unwrap_or(&self.precedence);
         let named = precedence.iter().position(|known| known == source);
         let unnamed = || [SERVER, VISITOR, SEGMENT].iter().position(|known| *known == source);
-        named.unwrap_or_else(|| {
-            precedence.len() + unnamed().unwrap_or(3 + usize::from(!self.groups.contains_key(source)))
-        })
+        let unnamed = || precedence.len() + unnamed().unwrap_or(3 + usize::from(!self.groups.contains_key(source)));
+        1 + named.unwrap_or_else(unnamed)
     }
 
     /// What keeps it from being published.
@@ -179,7 +196,7 @@ impl ProfileConfig {
                 add(pointer.clone(), format!("at most {PROFILE_SOURCES} sources"));
             }
             for (at, source) in precedence.iter().enumerate() {
-                if !is_name(source) {
+                if !is_name(source) || [OVERRIDE, COMPUTED].contains(&source.as_str()) {
                     add(format!("{pointer}/{at}"), NO_NAME.to_owned());
                 } else if precedence.iter().take(at).any(|before| before == source) {
                     add(format!("{pointer}/{at}"), "it stands twice".to_owned());
@@ -200,7 +217,7 @@ impl ProfileConfig {
         }
         for (kind, rules) in &self.groups {
             let pointer = format!("/profile/groups/{}", escape(kind));
-            if !is_name(kind) || [SERVER, VISITOR, SEGMENT].contains(&kind.as_str()) {
+            if !is_name(kind) || [SERVER, VISITOR, SEGMENT, OVERRIDE, COMPUTED].contains(&kind.as_str()) {
                 add(pointer.clone(), format!("{NO_NAME}, and not that of another source"));
             }
             let shared = rules.shares.iter().enumerate().map(|(at, name)| (format!("{pointer}/shares/{at}"), name));
@@ -233,7 +250,7 @@ mod tests {
     const DAY_MS: u64 = 86_400_000;
 
     fn told(value: &str, at: u64) -> Told {
-        Told { value: json!(value), at, until: None }
+        Told::new(json!(value), at)
     }
 
     fn config(change: serde_json::Value) -> ProfileConfig {

@@ -117,6 +117,35 @@ pub struct StageFacts {
     pub facts: Vec<FactReport>,
 }
 
+/// `GET /v1/reports/tiers`: how the customers are spread over the levels of the tiers, as of when each was last valued.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TiersReport {
+    /// When it was made, in milliseconds since 1970.
+    pub now: u64,
+    /// In the configuration's order.
+    pub tiers: Vec<TierReport>,
+}
+
+/// A tier of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TierReport {
+    /// The tier's id.
+    pub tier: String,
+    /// Its levels, the best first.
+    pub levels: Vec<TierLevelReport>,
+}
+
+/// A level of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TierLevelReport {
+    /// The level's id.
+    pub level: String,
+    /// Customers on it.
+    pub customers: u64,
+    /// What they are worth together, by computed attribute.
+    pub worth: BTreeMap<String, f64>,
+}
+
 /// One fact.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct FactReport {

@@ -392,7 +392,7 @@ impl Words {
     pub fn tell(&self, profile: &mut Profile) {
         for Said { at_ms, attribute, value } in &self.said {
             if let Ok(value) = serde_json::from_str(value) {
-                let told = Told { value, at: *at_ms, until: None };
+                let told = Told::new(value, *at_ms);
                 profile.entry(attribute.clone()).or_default().insert(VISITOR.to_owned(), told);
             }
         }

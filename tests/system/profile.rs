@@ -381,3 +381,83 @@ async fn somebody_says_of_themselves_what_they_may() -> Result<()> {
     assert_eq!((without.status, without.problem()), (403, "forbidden"), "{}", without.text);
     Ok(())
 }
+
+#[tokio::test]
+async fn customers_are_valued_when_something_changes_and_put_on_levels() -> Result<()> {
+    let world = World::start().await?;
+    let mut config = first_for(&world, "savings-plus", json!({ "tier": "value", "in": ["most-valuable"] }))?;
+    let attributes = config["decisions"]["attributes"].as_array_mut().context("no attributes")?;
+    for name in ["revenue", "cost", "actual_value", "potential_value"] {
+        attributes.push(json!({ "name": name, "type": "number", "source": "profile", "learn": false }));
+    }
+    attributes.push(json!({ "name": "value_tier", "type": "text", "source": "profile", "learn": false }));
+    config["decisions"]["computed"] = json!([
+        { "attribute": "actual_value", "terms": [{ "attr": "revenue" }, { "attr": "cost", "times": -1 }] },
+        { "attribute": "potential_value", "terms": [{ "attr": "actual_value" }, { "offers": true, "times": 50 }] },
+    ]);
+    let at_least = |name: &str, value: i32| json!({ "attr": name, "op": "ge", "value": value });
+    config["decisions"]["tiers"] = json!([{ "id": "value", "overridden_by": "value_tier", "levels": [
+        { "id": "most-valuable", "rule": at_least("actual_value", 500) },
+        { "id": "below-zero", "rule": { "not": at_least("actual_value", 0) } },
+        { "id": "most-growable", "rule": at_least("potential_value", 100) },
+        { "id": "migrator" },
+    ] }]);
+    world.publish(&config).await?;
+    for (customer, revenue, cost) in [("peter", 900, 100), ("penny", 90, 10), ("jenny", 10, 60)] {
+        put(&world, customer, json!({ "attributes": { "revenue": revenue, "cost": cost } })).await?;
+    }
+    let peter = until(&world, "peter", "/attributes/actual_value", &json!(800.0)).await?;
+    assert!(peter.at("/attributes/potential_value").as_f64().is_some_and(|value| value > 800.0), "{}", peter.text);
+    assert_eq!(peter.at("/tiers/value"), "most-valuable");
+    assert!(!peter.at("/changes").to_string().contains("actual_value"), "what follows is no change: {}", peter.text);
+    until(&world, "jenny", "/attributes/actual_value", &json!(-50.0)).await?;
+    until(&world, "penny", "/attributes/actual_value", &json!(80.0)).await?;
+    let report = async || -> Result<BTreeMap<String, u64>> {
+        let report = world.server(Method::GET, "/v1/reports/tiers", None).await?;
+        let levels = report.at("/tiers/0/levels").as_array().with_context(|| report.text.clone())?.clone();
+        let count = |level: &Value| Some((level["level"].as_str()?.to_owned(), level["customers"].as_u64()?));
+        Ok(levels.iter().filter_map(count).collect())
+    };
+    let expect = |counts: [u64; 4]| {
+        let names = ["most-valuable", "below-zero", "most-growable", "migrator"].map(str::to_owned);
+        names.into_iter().zip(counts).collect::<BTreeMap<String, u64>>()
+    };
+    assert_eq!(report().await?, expect([1, 1, 1, 0]));
+    let sums = world.server(Method::GET, "/v1/reports/tiers", None).await?;
+    assert_eq!(sums.at("/tiers/0/levels/0/worth/actual_value"), 800.0, "{}", sums.text);
+
+    // Somebody decides otherwise, for some time, and says why.
+    let path = "/v1/customers/jenny/tiers/value";
+    let wrong = json!({ "level": "king", "reason": "", "until": 5 });
+    let wrong = world.server(Method::PUT, path, Some(&wrong)).await?;
+    let pointers: Vec<&Value> =
+        (0..3).map(|at| wrong.at(["/errors/0/pointer", "/errors/1/pointer", "/errors/2/pointer"][at])).collect();
+    assert_eq!(pointers, [&json!("/level"), &json!("/reason"), &json!("/until")], "{}", wrong.text);
+    let chair = json!({ "level": "most-valuable", "reason": "Chairs the tenants' union", "until": now_ms() + 4_000 });
+    assert_eq!(world.server(Method::PUT, path, Some(&chair)).await?.status, 204);
+    assert_eq!(sees(&world, "jenny").await?, "savings-plus");
+    let jenny = record(&world, "jenny").await?;
+    assert_eq!(
+        (jenny.at("/tiers/value"), jenny.at("/changes/0/source")),
+        (&json!("most-valuable"), &json!("override"))
+    );
+    assert_eq!(jenny.at("/profile/value_tier/override/reason"), "Chairs the tenants' union", "{}", jenny.text);
+    until(&world, "jenny", "/tiers/value", &json!("below-zero")).await?;
+    assert_ne!(sees(&world, "jenny").await?, "savings-plus");
+    let end = Instant::now() + Duration::from_secs(10);
+    while report().await? != expect([1, 1, 1, 0]) {
+        ensure!(Instant::now() < end, "{:?}", report().await?);
+    }
+    assert_eq!(
+        world.server(Method::PUT, path, Some(&json!({ "level": "migrator", "reason": "a test" }))).await?.status,
+        204
+    );
+    until(&world, "jenny", "/tiers/value", &json!("migrator")).await?;
+    assert_eq!(world.server(Method::DELETE, path, None).await?.status, 204);
+    until(&world, "jenny", "/tiers/value", &json!("below-zero")).await?;
+    assert_eq!(world.server(Method::PUT, "/v1/customers/jenny/tiers/none", Some(&chair)).await?.status, 404);
+
+    world.server(Method::POST, "/v1/customers/peter/erase", None).await?;
+    assert_eq!(report().await?.get("most-valuable"), Some(&0));
+    Ok(())
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 const COMPATIBILITY_DATE: &str = "2026-05-01";
 
 /// Class, binding. The unique key is `portico-<class>`.
-const OBJECTS: [(&str, &str); 7] = [
+const OBJECTS: [(&str, &str); 8] = [
     ("SiteObject", "SITE"),
     ("VisitorObject", "VISITOR"),
     ("LedgerObject", "LEDGER"),
@@ -16,6 +16,7 @@ const OBJECTS: [(&str, &str); 7] = [
     ("DirectoryObject", "DIRECTORY"),
     ("OutboxObject", "OUTBOX"),
     ("GroupObject", "GROUP"),
+    ("CensusObject", "CENSUS"),
 ];
 
 /// The configuration. `index.js` and `index_bg.wasm` lie beside it; the operator's key comes from the environment, so

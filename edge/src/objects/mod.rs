@@ -3,6 +3,7 @@
 //! Callers and objects share one typed interface: a [`Call`] names its object, its path, its question and its answer. Both
 //! ends are of one build, so how it is written on the way is nobody else's business.
 
+pub(crate) mod census;
 pub(crate) mod directory;
 pub(crate) mod group;
 pub(crate) mod learner;

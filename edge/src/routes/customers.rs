@@ -2,14 +2,18 @@
 
 use futures_util::future::join_all;
 use portico_engine::Source;
+use portico_engine::config::Tier;
 use portico_protocol::check::{self, escape};
 use portico_protocol::customers::{
-    CustomerLine, CustomerProfile, CustomerRecord, Imported, ImportedLine, Merge, MergeCustomer, UndoMerge,
+    CustomerLine, CustomerProfile, CustomerRecord, Imported, ImportedLine, Merge, MergeCustomer, TierOverride,
+    UndoMerge,
 };
 use portico_protocol::decide::Consent;
-use portico_protocol::limits::{CUSTOMER_ATTRIBUTES, CUSTOMER_BYTES, CUSTOMERS_BYTES, CUSTOMERS_PER_BATCH, NAME_BYTES};
+use portico_protocol::limits::{
+    CUSTOMER_ATTRIBUTES, CUSTOMER_BYTES, CUSTOMERS_BYTES, CUSTOMERS_PER_BATCH, NAME_BYTES, TIER_REASON_BYTES,
+};
 use portico_protocol::problem::{FieldError, ProblemKind};
-use portico_protocol::profile::SERVER;
+use portico_protocol::profile::{OVERRIDE, SERVER, Told};
 use worker::{Context, Env};
 
 use crate::access;
@@ -18,12 +22,13 @@ use crate::http::{Request, Response, now_ms};
 use crate::log;
 use crate::memory;
 use crate::objects::visitor::{
-    self, Attributes, GiveBack, Histories, LookUp, PutProfile, SignOut, StopWaiting, TakeOver, Who, source_of_customer,
+    self, GiveBack, Histories, LookUp, PutProfile, SignOut, StopWaiting, TakeOver, Values, Who, source_of_customer,
     source_of_segment,
 };
 use crate::objects::{call, id_of};
 use crate::routes::profile::told;
 use crate::snapshot::{self, Snapshot};
+use crate::valuation;
 
 /// Customers whose objects are written at the same time.
 const AT_ONCE: usize = 32;
@@ -48,14 +53,88 @@ pub(crate) async fn get(request: &Request, env: &Env, context: &Context, id: &st
     let customer = Named::of(request, env, id).await?;
     let snapshot = snapshot::get(env, context, &customer.site).await?;
     let mut held = call(env, &customer.object, &LookUp {}).await?;
-    held.attributes = believed(&snapshot, &held);
+    complete(&snapshot, &mut held);
     Response::json(200, &held)
 }
 
-/// The values that are believed of somebody, whatever they may be used for.
-pub(crate) fn believed(snapshot: &Snapshot, held: &CustomerRecord) -> Attributes {
-    let all = Consent { analytics: true, personalization: true, marketing: true, sharing: true };
-    snapshot.settings.config.profile.facts(&held.profile, all, now_ms())
+/// Adds what the configuration says of somebody: which values are believed, and on which levels they are.
+pub(crate) fn complete(snapshot: &Snapshot, held: &mut CustomerRecord) {
+    let now_ms = now_ms();
+    held.attributes = snapshot.settings.config.profile.facts(&held.profile, Consent::ALL, now_ms);
+    held.tiers = valuation::value(snapshot, &held.profile, &held.memory, now_ms).levels;
+}
+
+/// `PUT /v1/customers/{id}/tiers/{tier}`.
+pub(crate) async fn put_on_level(
+    mut request: Request,
+    env: &Env,
+    context: &Context,
+    id: &str,
+    tier: &str,
+) -> Result<Response, Failure> {
+    let customer = Named::of(&request, env, id).await?;
+    let snapshot = snapshot::get(env, context, &customer.site).await?;
+    let (tier, attribute) = overridable(&snapshot, tier)?;
+    let TierOverride { level, reason, until } = request.json(CUSTOMER_BYTES).await?;
+    let now_ms = now_ms();
+    let wrong = [
+        ("/level", !tier.levels.iter().any(|known| known.id == level), "no level of this tier"),
+        ("/reason", !(1..=TIER_REASON_BYTES).contains(&reason.len()), "say why, in at most 500 bytes"),
+        ("/until", until.is_some_and(|until| until <= now_ms), "it is over already"),
+    ];
+    let wrong = wrong.into_iter().filter(|(_, is_wrong, _)| *is_wrong);
+    let errors: Vec<FieldError> =
+        wrong.map(|(pointer, _, detail)| FieldError { pointer: pointer.into(), detail: detail.into() }).collect();
+    if !errors.is_empty() {
+        return Err(Failure::invalid(ProblemKind::Malformed, "Nothing was changed.", errors));
+    }
+    let told = Told { until, reason: Some(reason), ..Told::new(level.into(), now_ms) };
+    let values = Values::from([(attribute.to_owned(), told)]);
+    decide_level(env, &snapshot, customer, values, now_ms).await
+}
+
+/// `DELETE /v1/customers/{id}/tiers/{tier}`.
+pub(crate) async fn take_off_level(
+    request: &Request,
+    env: &Env,
+    context: &Context,
+    id: &str,
+    tier: &str,
+) -> Result<Response, Failure> {
+    let customer = Named::of(request, env, id).await?;
+    let snapshot = snapshot::get(env, context, &customer.site).await?;
+    let (_, attribute) = overridable(&snapshot, tier)?;
+    let now_ms = now_ms();
+    // Over from now on.
+    let told = Told { until: Some(now_ms), ..Told::new(serde_json::Value::Null, now_ms) };
+    decide_level(env, &snapshot, customer, Values::from([(attribute.to_owned(), told)]), now_ms).await
+}
+
+async fn decide_level(
+    env: &Env,
+    snapshot: &Snapshot,
+    customer: Named,
+    values: Values,
+    now_ms: u64,
+) -> Result<Response, Failure> {
+    let plan = memory::plan(snapshot, Who::Customer(customer.id));
+    let put = PutProfile { source: OVERRIDE.to_owned(), values, keeps_others: true, plan, now_ms };
+    call(env, &customer.object, &put).await?;
+    Ok(Response::empty(204))
+}
+
+/// A tier, and the attribute by which somebody decides on it.
+fn overridable<'a>(snapshot: &'a Snapshot, id: &str) -> Result<(&'a Tier, &'a str), Failure> {
+    let decisions = &snapshot.settings.config.decisions;
+    let tier = decisions.tiers.iter().find(|tier| tier.id == id);
+    let is_stored = |name: &&String| {
+        decisions.attributes.iter().any(|attribute| attribute.name == **name && attribute.source == Source::Profile)
+    };
+    let found = tier.and_then(|tier| Some((tier, tier.overridden_by.as_ref().filter(is_stored)?.as_str())));
+    found.ok_or_else(|| {
+        let detail = format!("No tier `{id:.128}` has an attribute with the source `profile` in `overridden_by`.");
+        Failure::refused(ProblemKind::NotFound, detail)
+    })
 }
 
 /// `POST /v1/customers/{id}/merge`.
@@ -194,7 +273,8 @@ async fn store(env: &Env, snapshot: &Snapshot, id: &str, profile: CustomerProfil
     let now_ms = now_ms();
     let values = told(&snapshot.settings.config.profile, attributes, at.unwrap_or(now_ms).min(now_ms));
     let source = source.unwrap_or_else(|| SERVER.to_owned());
-    let put = PutProfile { source, values, keeps_others: false, now_ms };
+    let plan = memory::plan(snapshot, Who::Customer(id.to_owned()));
+    let put = PutProfile { source, values, keeps_others: false, plan, now_ms };
     call(env, &visitor::name(&snapshot.site, id), &put).await
 }
 

@@ -3,7 +3,7 @@
 //! What names somebody lies in objects of their own, whose whole databases are deleted. What many share (the ledger, the
 //! learner) has a random name in its place that only those objects could tell.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use futures_lite::stream;
@@ -16,7 +16,7 @@ use portico_protocol::seal::{ErasureRecord, Purpose, VisitorRecord};
 use sha2::{Digest as _, Sha256};
 use worker::{Context, Env};
 
-use super::customers::{Named, believed};
+use super::customers::{Named, complete};
 use super::export::{PAGE_ROWS, event};
 use crate::access::{self, Caller};
 use crate::crypto::random;
@@ -24,6 +24,7 @@ use crate::error::Failure;
 use crate::http::{Request, Response, now_ms};
 use crate::identity::{refused, verified};
 use crate::log;
+use crate::objects::census::Stands;
 use crate::objects::group::{self, LetGo};
 use crate::objects::ledger::{ForgetPerson, OfPerson};
 use crate::objects::outbox::Withdraw;
@@ -243,7 +244,7 @@ async fn parts(env: &Env, snapshot: &Snapshot, customer: &str) -> Result<Vec<Par
             continue;
         }
         let mut held = call(env, &object, &LookUp {}).await?;
-        held.attributes = believed(snapshot, &held);
+        complete(snapshot, &mut held);
         let person = call(env, &object, &WhoIs {}).await?;
         let sources = held.merged.iter().filter(|merged| !merged.undone).map(|merged| merged.source.split_once('/'));
         to_ask.extend(sources.filter_map(|source| match source? {
@@ -277,6 +278,8 @@ async fn erase_customer(env: &Env, snapshot: &Snapshot, customer: &str) -> Resul
             let group = group::name(&snapshot.site, kind, &membership.id);
             call(env, &group, &LetGo { object: id.clone() }).await?;
         }
+        let gone = Stands { object: id.clone(), levels: BTreeMap::new(), worth: BTreeMap::new() };
+        call(env, &snapshot.site, &gone).await?;
         erased.object(env, &object, at_ms).await?;
     }
     erased.messages(env, snapshot).await?;

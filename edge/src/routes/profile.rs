@@ -26,7 +26,7 @@ use crate::snapshot::Snapshot;
 pub(crate) fn told(config: &ProfileConfig, attributes: Attributes, at_ms: u64) -> Values {
     let told = |(name, value): (String, _)| {
         let until = config.until(&name, at_ms);
-        (name, Told { value, at: at_ms, until })
+        (name, Told { until, ..Told::new(value, at_ms) })
     };
     attributes.into_iter().map(told).collect()
 }
@@ -94,8 +94,7 @@ pub(crate) async fn identify(mut request: Request, env: &Env, context: &Context)
 /// The values of the attributes that somebody may say themselves.
 fn own(snapshot: &Snapshot, profile: &Profile, visitor: Option<String>) -> OwnProfile {
     let config = &snapshot.settings.config;
-    let all = Consent { analytics: true, personalization: true, marketing: true, sharing: true };
-    let mut attributes = config.profile.facts(profile, all, now_ms());
+    let mut attributes = config.profile.facts(profile, Consent::ALL, now_ms());
     attributes.retain(|name, _| may_say(snapshot, name));
     OwnProfile { attributes, visitor }
 }

@@ -2,13 +2,17 @@
 
 use portico_engine::Associations;
 use portico_protocol::problem::{FieldError, ProblemKind};
-use portico_protocol::report::{FactReport, LiveReport, ModelReport, OfferFacts, OfferReport, StageFacts, StageReport};
+use portico_protocol::report::{
+    FactReport, LiveReport, ModelReport, OfferFacts, OfferReport, StageFacts, StageReport, TierLevelReport, TierReport,
+    TiersReport,
+};
 use worker::{Context, Env};
 
 use crate::access;
 use crate::error::Failure;
 use crate::http::{Request, Response, now_ms};
 use crate::objects::call;
+use crate::objects::census::Distribution;
 use crate::objects::learner::{GetFigures, JudgeModel};
 use crate::objects::ledger::{self, Samples};
 
@@ -41,6 +45,23 @@ pub(crate) async fn live(request: &Request, env: &Env, context: &Context) -> Res
         decisions,
     };
     Response::json(200, &report)
+}
+
+/// `GET /v1/reports/tiers`.
+pub(crate) async fn tiers(request: &Request, env: &Env, context: &Context) -> Result<Response, Failure> {
+    let snapshot = access::console_side(env, context, request).await?;
+    let mut found = call(env, &snapshot.site, &Distribution {}).await?;
+    let tiers = snapshot.settings.config.decisions.tiers.iter().map(|tier| {
+        let mut counted = found.remove(&tier.id).unwrap_or_default().levels;
+        let mut of = |level: &str| {
+            let at = counted.iter().position(|found| found.level == level)?;
+            Some(counted.swap_remove(at))
+        };
+        let empty = |level: &str| TierLevelReport { level: level.to_owned(), ..TierLevelReport::default() };
+        let levels = tier.levels.iter().map(|level| of(&level.id).unwrap_or_else(|| empty(&level.id))).collect();
+        TierReport { tier: tier.id.clone(), levels }
+    });
+    Response::json(200, &TiersReport { now: now_ms(), tiers: tiers.collect() })
 }
 
 /// `GET /v1/reports/model`.

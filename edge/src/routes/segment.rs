@@ -27,10 +27,10 @@ use crate::access;
 use crate::crypto::{content_hash, random};
 use crate::error::Failure;
 use crate::http::{Request, Response, now_ms};
-use crate::memory::{Memories, TRACKED, Whose};
+use crate::memory::{self, Memories, TRACKED, Whose};
 use crate::objects::call;
 use crate::objects::ledger::{Entry, NewRow, Taken};
-use crate::objects::visitor::{self, Attributes, PutProfile};
+use crate::objects::visitor::{self, Attributes, PutProfile, Who};
 use crate::recording::record;
 use crate::routes::customers::{Other, check_id, take_over};
 use crate::routes::events::{Clock, PROPS_BYTES};
@@ -284,7 +284,8 @@ async fn store_traits(
     }
     if !attributes.is_empty() {
         let values = profile::told(&snapshot.settings.config.profile, attributes, now_ms);
-        let put = PutProfile { source: SEGMENT.to_owned(), values, keeps_others: true, now_ms };
+        let plan = memory::plan(snapshot, Who::Customer(customer.clone()));
+        let put = PutProfile { source: SEGMENT.to_owned(), values, keeps_others: true, plan, now_ms };
         call(env, &visitor::name(&snapshot.site, customer), &put).await?;
     }
     Ok((!wrong.is_empty()).then(|| wrong.join("; ")))

@@ -70,6 +70,17 @@ impl<'a> EvaluationContext<'a> {
         })
     }
 
+    /// The level of each tier that the visitor is on, where that is known, by the tier's id.
+    pub(crate) fn levels<'b>(&self, schema: &'b Schema) -> Vec<(&'b str, Option<&'b str>)> {
+        let level = |(at, scale): (usize, &'b Scale)| {
+            let possible = self.possible_levels(at);
+            let is_it = |bit: &usize| *bit < TIER_LEVELS && possible == 1 << bit;
+            let level = (0..scale.levels.len()).find(is_it).and_then(|bit| scale.levels.get(bit));
+            (scale.id.as_str(), level.map(|level| level.id.as_str()))
+        };
+        schema.tiers.iter().enumerate().map(level).collect()
+    }
+
     fn overridden(&self, scale: &Scale) -> Option<u32> {
         let Value::Text(named) = self.fact(scale.overridden_by?) else { return None };
         scale.levels.iter().position(|level| level.id == *named).map(|level| 1 << level)

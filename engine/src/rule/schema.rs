@@ -62,6 +62,11 @@ impl Schema {
         segments.chain(self.tiers.iter().flat_map(|tier| &tier.levels).filter_map(|level| level.rule.as_ref()))
     }
 
+    /// Whether there is a tier.
+    pub(crate) fn has_tiers(&self) -> bool {
+        !self.tiers.is_empty()
+    }
+
     /// The slot and type of an attribute.
     pub(super) fn fact(&self, name: &str) -> Option<(usize, AttributeKind)> {
         let slot = self.facts.iter().position(|fact| fact.name == name)?;

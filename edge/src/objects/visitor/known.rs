@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use portico_engine::{Asked, Seen};
 use portico_protocol::customers::ConsentRecord;
 use portico_protocol::id::PersonId;
-use portico_protocol::profile::{Profile, ProfileChange, Told, VISITOR};
+use portico_protocol::profile::{COMPUTED, Profile, ProfileChange, Told, VISITOR};
 use portico_protocol::seal::{Memory, Said, Words};
 use portico_protocol::triggers::Trigger;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub(super) links: BTreeMap<String, Link>,
     /// What they last said on consent.
     pub(super) consent: Option<ConsentRecord>,
+    /// When they are to be valued next, in milliseconds since 1970; 0 for never.
+    pub(super) value_at_ms: u64,
     /// When they were last signed out everywhere, in seconds since 1970: identity tokens issued until then are worth nothing.
     pub(super) signed_out_s: u64,
     /// Who they are on record.
@@ -194,6 +196,10 @@ impl Known {
     /// Takes in what a source says, in the place of all that it said before unless the rest stays.
     pub(super) fn tell(&mut self, source: &str, values: BTreeMap<String, Told>, keeps_others: bool, now_ms: u64) {
         let mut change = |attribute: &str, value| {
+            // What follows from the others changes whenever the models do, and says nothing that was told.
+            if source == COMPUTED {
+                return;
+            }
             let (attribute, source) = (attribute.to_owned(), source.to_owned());
             self.changes.push(ProfileChange { at: now_ms, attribute, source, value });
         };

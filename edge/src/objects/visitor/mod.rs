@@ -20,7 +20,7 @@ use portico_engine::Asked;
 use portico_protocol::customers::{ConsentRecord, CustomerRecord, Membership, MergedHistory};
 use portico_protocol::id::{PersonId, VisitorId};
 use portico_protocol::limits::{CONSENTS, PROFILE_CHANGES};
-use portico_protocol::profile::{Profile, ProfileChange, SERVER, Told};
+use portico_protocol::profile::{COMPUTED, Profile, ProfileChange, SERVER, Told};
 use portico_protocol::seal::{Memory, Said, VISITOR_DAYS, Words};
 use portico_protocol::triggers::Trigger;
 use serde::de::DeserializeOwned;
@@ -31,6 +31,7 @@ use worker::{Delay, Env, SqlStorageValue, State};
 pub(crate) use known::{Did, History, Replied, Report};
 use known::{Heard, Known, Merged, Stored};
 
+use super::census::Stands;
 use super::outbox::{Enqueue, Message};
 use super::sql::{Database, Row, Sql, number};
 use super::{Call, Object, answer, call, object};
@@ -38,9 +39,11 @@ use crate::crypto::random;
 use crate::error::Failure;
 use crate::http::now_ms;
 use crate::log;
+use crate::snapshot;
 use crate::triggers::{self, Fired, Happened};
+use crate::valuation;
 
-const SCHEMA: [&str; 15] = [
+const SCHEMA: [&str; 16] = [
     "CREATE TABLE IF NOT EXISTS memory (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL, memory TEXT NOT NULL)",
     // What one source says, as JSON: values by attribute.
     "CREATE TABLE IF NOT EXISTS told (source TEXT PRIMARY KEY, told TEXT NOT NULL) WITHOUT ROWID",
@@ -49,6 +52,8 @@ const SCHEMA: [&str; 15] = [
     "CREATE TABLE IF NOT EXISTS words (source TEXT PRIMARY KEY, words TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS consents (seq INTEGER PRIMARY KEY, consent TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS links (kind TEXT PRIMARY KEY, link TEXT NOT NULL) WITHOUT ROWID",
+    // When they are to be valued next.
+    "CREATE TABLE IF NOT EXISTS valued (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL)",
     // Where earlier versions kept what servers say.
     "CREATE TABLE IF NOT EXISTS profile (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL, attributes TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY CHECK (one = 1), heard BLOB NOT NULL)",
@@ -71,6 +76,10 @@ const SCHEMA: [&str; 15] = [
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How long the object of somebody who is not known stays after what they did last: as long as their token counts.
 const KEPT: Duration = Duration::from_secs(VISITOR_DAYS * 86_400);
+/// How long a change waits for others before a customer is valued anew.
+const VALUE_AFTER: Duration = Duration::from_millis(500);
+/// How long a customer waits who could not be valued.
+const VALUE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// How long page views wait to be written together.
 const WRITE_AFTER: Duration = Duration::from_secs(2);
 
@@ -103,6 +112,9 @@ pub(crate) struct Plan {
     /// A customer, or an anonymous visitor.
     pub(crate) who: Who,
     pub(crate) triggers: Vec<Trigger>,
+    /// Whether there is something to value them by.
+    #[serde(default)]
+    pub(crate) is_valued: bool,
 }
 
 /// A visitor, as webhooks name them.
@@ -305,6 +317,7 @@ pub(crate) struct PutProfile {
     pub(crate) values: Values,
     /// Whether attributes that are not named stay as they are.
     pub(crate) keeps_others: bool,
+    pub(crate) plan: Plan,
     pub(crate) now_ms: u64,
 }
 
@@ -366,6 +379,7 @@ impl Call for Agreed {
 pub(crate) struct Join {
     pub(crate) kind: String,
     pub(crate) link: Link,
+    pub(crate) plan: Plan,
 }
 
 impl Call for Join {
@@ -495,13 +509,13 @@ impl Object for VisitorObject {
             Answered::PATH => answer(question, async |call: Answered| self.answered(call).await).await,
             PutProfile::PATH => answer(question, async |call: PutProfile| self.put_profile(call).await).await,
             Ask::PATH => answer(question, async |call: Ask| self.ask(&call)).await,
-            Say::PATH => answer(question, async |call: Say| self.say(call)).await,
+            Say::PATH => answer(question, async |call: Say| self.say(call).await).await,
             Agreed::PATH => {
                 answer(question, async |_: Agreed| self.core.with(&self.state, |known| known.consent.clone())).await
             }
             Agree::PATH => answer(question, async |call: Agree| self.agree(call)).await,
-            Join::PATH => answer(question, async |call: Join| self.join(call)).await,
-            Part::PATH => answer(question, async |call: Part| self.part(&call)).await,
+            Join::PATH => answer(question, async |call: Join| self.join(call).await).await,
+            Part::PATH => answer(question, async |call: Part| self.part(&call).await).await,
             Share::PATH => answer(question, async |call: Share| self.share(call).await).await,
             _ => Err(Failure::Internal("no such operation")),
         };
@@ -549,6 +563,7 @@ impl VisitorObject {
             Some((answer, fired, merged, is_first, known.memory().triggers != before))
         })?;
         let Some((answer, fired, merged, is_first, has_begun)) = seen else { return Ok(Seen::SignedOut) };
+        let begins = plan.is_valued && self.core.with(&self.state, |known| known.value_at_ms)? == 0;
         if is_first {
             // Tokens will name them so.
             self.sql()?.run("INSERT INTO person VALUES (1, ?)", vec![fresh.to_string().into()])?;
@@ -556,7 +571,10 @@ impl VisitorObject {
         if merged {
             self.core.write_merged()?;
         }
-        if merged || has_begun || !fired.is_empty() {
+        if begins {
+            self.value_at(now_ms)?;
+        }
+        if merged || has_begun || begins || !fired.is_empty() {
             self.follow(&plan, fired).await?;
         } else if !self.core.write_set.replace(true) {
             let core = Rc::clone(&self.core);
@@ -596,6 +614,11 @@ impl VisitorObject {
         let now_ms = now_ms();
         self.expire(now_ms)?;
         let Some(plan) = self.plan()? else { return self.set_alarm(None).await };
+        if let Err(failure) = self.revalue(&plan, now_ms).await {
+            // Nothing else waits for it.
+            log::error("VisitorObject: not valued", &failure);
+            self.value_at(now_ms + VALUE_AGAIN_AFTER.as_millis() as u64)?;
+        }
         let seen_ms = self.core.with(&self.state, |known| known.seen_ms)?;
         if plan.who.is_anonymous() && kept_until_ms(seen_ms) <= now_ms && self.outgoing()?.is_empty() {
             return self.erase(&Erase { at_ms: 0 }).await.map(drop);
@@ -607,11 +630,8 @@ impl VisitorObject {
     /// Writes what has begun and fired, in one synchronous turn, and sees to the rest.
     async fn follow(&self, plan: &Plan, fired: Vec<Fired>) -> Result<(), Failure> {
         self.core.write_memory()?;
+        self.write_plan(plan)?;
         let sql = self.sql()?;
-        sql.run(
-            "INSERT INTO plan VALUES (1, ?) ON CONFLICT DO UPDATE SET plan = excluded.plan",
-            vec![serde_json::to_string(plan)?.into()],
-        )?;
         for fired in &fired {
             for webhook in &fired.webhooks {
                 let message = message(&plan.site, fired, webhook, self.state.id().to_string())?;
@@ -629,20 +649,56 @@ impl VisitorObject {
 
     /// Sets the alarm to the next moment at which there is something to do.
     async fn set_alarm(&self, plan: Option<&Plan>) -> Result<(), Failure> {
-        let (due_ms, end_ms, seen_ms) = self
-            .core
-            .with(&self.state, |known| (triggers::next_due_ms(known.memory()), known.next_end_ms(), known.seen_ms))?;
+        let (due_ms, end_ms, value_at_ms, seen_ms) = self.core.with(&self.state, |known| {
+            (triggers::next_due_ms(known.memory()), known.next_end_ms(), known.value_at_ms, known.seen_ms)
+        })?;
         let is_waiting = !self.outgoing()?.is_empty();
         let is_anonymous = plan.is_some_and(|plan| plan.who.is_anonymous());
         // Nobody is forgotten while something waits to be told of them.
         let forgotten_ms = (is_anonymous && !is_waiting).then(|| kept_until_ms(seen_ms));
         let moments = due_ms.filter(|_| plan.is_some()).into_iter().chain(forgotten_ms).chain(end_ms);
+        let moments = moments.chain((value_at_ms > 0).then_some(value_at_ms));
         let waits = moments.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms())));
         if let Some(wait) = waits.chain(is_waiting.then_some(AGAIN_AFTER)).min() {
             self.state.storage().set_alarm(wait).await?;
             self.core.forgetting_set.set(is_anonymous);
         }
         Ok(())
+    }
+
+    /// Values them anew a moment from now: something is known that was not.
+    async fn value_soon(&self, plan: Option<&Plan>) -> Result<(), Failure> {
+        if plan.is_some_and(|plan| plan.is_valued) {
+            self.value_at(now_ms() + VALUE_AFTER.as_millis() as u64)?;
+        }
+        self.set_alarm(plan).await
+    }
+
+    fn value_at(&self, at_ms: u64) -> Result<(), Failure> {
+        self.core.with(&self.state, |known| known.value_at_ms = at_ms)?;
+        let write = "INSERT INTO valued VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at";
+        self.sql()?.run(write, vec![number(at_ms)])
+    }
+
+    /// Works out what they are worth and on which levels they are, if it is time, and reports it to the site's census.
+    async fn revalue(&self, plan: &Plan, now_ms: u64) -> Result<(), Failure> {
+        let at_ms = self.core.with(&self.state, |known| known.value_at_ms)?;
+        if at_ms == 0 || now_ms < at_ms {
+            return Ok(());
+        }
+        let snapshot = snapshot::for_object(&self.core.env, &plan.site).await?;
+        let object = self.state.id().to_string();
+        let valued = self.core.with(&self.state, |known| {
+            let valued = valuation::value(&snapshot, &known.profile(), known.memory(), now_ms);
+            known.tell(COMPUTED, valued.values.clone(), false, now_ms);
+            valued
+        })?;
+        self.core.write_told()?;
+        self.core.write_changes()?;
+        let worth = valued.values.into_iter().filter_map(|(name, told)| Some((name, told.value.as_f64()?))).collect();
+        // Where that fails it is done again, all of it.
+        call(&self.core.env, &plan.site, &Stands { object: object.clone(), levels: valued.levels, worth }).await?;
+        self.value_at(valuation::next_ms(&object, now_ms))
     }
 
     /// Lets go of values whose time is over, and of what the history of changes says of them.
@@ -652,6 +708,9 @@ impl VisitorObject {
             return Ok(());
         }
         self.core.write_told()?;
+        if self.core.with(&self.state, |known| known.value_at_ms)? > 0 {
+            self.value_at(now_ms)?;
+        }
         for (attribute, source) in ended {
             let forget = "DELETE FROM changes WHERE attribute = ? AND change ->> 'source' = ?";
             self.sql()?.run(forget, vec![attribute.into(), source.into()])?;
@@ -667,6 +726,13 @@ impl VisitorObject {
             let forget = "DELETE FROM changes WHERE attribute = ? AND at <= ?";
             self.sql()?.run(forget, vec![attribute.into(), number(until_ms)])
         })
+    }
+
+    fn write_plan(&self, plan: &Plan) -> Result<(), Failure> {
+        self.sql()?.run(
+            "INSERT INTO plan VALUES (1, ?) ON CONFLICT DO UPDATE SET plan = excluded.plan",
+            vec![serde_json::to_string(plan)?.into()],
+        )
     }
 
     fn plan(&self) -> Result<Option<Plan>, Failure> {
@@ -715,10 +781,11 @@ impl VisitorObject {
                 |link: &Link| Membership { id: link.id.clone(), role: link.role.clone(), since: link.at_ms };
             let groups = known.links.iter().map(|(kind, link)| (kind.clone(), membership(link))).collect();
             CustomerRecord {
-                // Who is believed, the site's configuration says.
+                // Who is believed and on which levels they are, the site's configuration says.
                 attributes: Attributes::new(),
                 profile: known.profile(),
                 changes,
+                tiers: BTreeMap::new(),
                 groups,
                 consents,
                 asked: known.words().asked.clone(),
@@ -800,23 +867,18 @@ impl VisitorObject {
     }
 
     async fn put_profile(&self, call: PutProfile) -> Result<(), Failure> {
-        let PutProfile { source, values, keeps_others, now_ms } = call;
-        let ends = self.core.with(&self.state, |known| {
-            known.tell(&source, values, keeps_others, now_ms);
-            known.next_end_ms().is_some()
-        })?;
-        self.write_profile(ends).await
+        let PutProfile { source, values, keeps_others, plan, now_ms } = call;
+        self.core.with(&self.state, |known| known.tell(&source, values, keeps_others, now_ms))?;
+        self.write_plan(&plan)?;
+        self.write_profile(Some(&plan)).await
     }
 
-    /// Writes what others say, and sees to its end where it has one.
-    async fn write_profile(&self, ends: bool) -> Result<(), Failure> {
+    /// Writes what others say, and sees to what follows from it: its end, and what they are worth now.
+    async fn write_profile(&self, plan: Option<&Plan>) -> Result<(), Failure> {
         self.core.write_told()?;
         self.core.write_changes()?;
-        if ends {
-            self.forget_changes(now_ms())?;
-            return self.set_alarm(self.plan()?.as_ref()).await;
-        }
-        Ok(())
+        self.forget_changes(now_ms())?;
+        self.value_soon(plan).await
     }
 
     fn ask(&self, call: &Ask) -> Result<(), Failure> {
@@ -824,13 +886,14 @@ impl VisitorObject {
         self.core.write_words()
     }
 
-    fn say(&self, call: Say) -> Result<Profile, Failure> {
+    async fn say(&self, call: Say) -> Result<Profile, Failure> {
         let profile = self.core.with(&self.state, |known| {
             call.said.into_iter().for_each(|said| known.say(said));
             known.profile()
         })?;
         self.core.write_words()?;
         self.core.write_changes()?;
+        self.value_soon(self.plan()?.as_ref()).await?;
         Ok(profile)
     }
 
@@ -843,8 +906,8 @@ impl VisitorObject {
         sql.run(oldest, vec![number(CONSENTS)])
     }
 
-    fn join(&self, call: Join) -> Result<Option<String>, Failure> {
-        let Join { kind, link } = call;
+    async fn join(&self, call: Join) -> Result<Option<String>, Failure> {
+        let Join { kind, link, plan } = call;
         let left = self.core.with(&self.state, |known| {
             let before = known.links.get(&kind).map(|before| (before.group.clone(), before.version, before.at_ms));
             let stays = before.as_ref().is_some_and(|(group, ..)| *group == link.group);
@@ -858,20 +921,19 @@ impl VisitorObject {
             before.map(|(group, ..)| group).filter(|_| !stays)
         })?;
         self.core.write_links()?;
-        self.core.write_told()?;
-        self.core.write_changes()?;
+        self.write_plan(&plan)?;
+        self.write_profile(Some(&plan)).await?;
         Ok(left)
     }
 
-    fn part(&self, call: &Part) -> Result<Option<String>, Failure> {
+    async fn part(&self, call: &Part) -> Result<Option<String>, Failure> {
         let left = self.core.with(&self.state, |known| {
             let left = known.links.remove(&call.kind)?;
             known.tell(&call.kind, Values::new(), false, call.now_ms);
             Some(left.group)
         })?;
         self.core.write_links()?;
-        self.core.write_told()?;
-        self.core.write_changes()?;
+        self.write_profile(self.plan()?.as_ref()).await?;
         Ok(left)
     }
 
@@ -880,17 +942,17 @@ impl VisitorObject {
         let taken = self.core.with(&self.state, |known| {
             let link = known.links.get_mut(&kind).filter(|link| link.group == group)?;
             if link.version >= version {
-                return Some(None);
+                return Some(false);
             }
             link.version = version;
             let all = values.into_iter().chain(link.own.clone()).collect();
             known.tell(&kind, all, false, now_ms);
-            Some(Some(known.next_end_ms().is_some()))
+            Some(true)
         })?;
-        let Some(ends) = taken else { return Ok(false) };
-        if let Some(ends) = ends {
+        let Some(is_newer) = taken else { return Ok(false) };
+        if is_newer {
             self.core.write_links()?;
-            self.write_profile(ends).await?;
+            self.write_profile(self.plan()?.as_ref()).await?;
         }
         Ok(true)
     }
@@ -1056,7 +1118,7 @@ fn read(sql: &Sql) -> Result<Known, Failure> {
     if let Some(mut row) = sql.first("SELECT at, attributes FROM profile", Vec::new())? {
         let at = row.number()?;
         let attributes: Attributes = serde_json::from_str(&row.text()?)?;
-        let told = |(attribute, value)| (attribute, Told { value, at, until: None });
+        let told = |(attribute, value)| (attribute, Told::new(value, at));
         let values: Values = attributes.into_iter().map(told).collect();
         let write = "INSERT INTO told VALUES (?, ?) ON CONFLICT DO NOTHING";
         sql.run(write, vec![SERVER.into(), serde_json::to_string(&values)?.into()])?;
@@ -1073,6 +1135,7 @@ fn read(sql: &Sql) -> Result<Known, Failure> {
     let person = person.map(|id| id.parse()).transpose().map_err(|_| Failure::Internal("a person without a name"))?;
     let mut known = Known::new(Stored { did, own_words, merged, heard, told, links, consent });
     (known.signed_out_s, known.erased_ms, known.person) = (signed_out_s, erased_ms, person);
+    known.value_at_ms = moment("valued")?;
     Ok(known)
 }
 
