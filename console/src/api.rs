@@ -1,10 +1,12 @@
-//! The two requests that the console makes, by `fetch`.
+//! The requests that the console makes, by `fetch`.
 
 use portico_protocol::report::LiveReport;
+use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, RequestCredentials, RequestInit, Response};
 
+use crate::console::Customers;
 use crate::model::link::{self, Failure};
 
 /// Exchanges the code of a sign-in link for a session cookie.
@@ -15,7 +17,17 @@ pub(crate) async fn sign_in(code: &str) -> Result<(), Failure> {
 
 /// The live report.
 pub(crate) async fn live_report() -> Result<LiveReport, Failure> {
-    let text = send("/v1/reports/live", None).await?;
+    report("/v1/reports/live").await
+}
+
+/// What people are after, and how customers are spread.
+pub(crate) async fn customers() -> Result<Customers, Failure> {
+    let pages = report("/v1/reports/pages").await?;
+    Ok(Customers { pages, tiers: report("/v1/reports/tiers").await? })
+}
+
+async fn report<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
+    let text = send(path, None).await?;
     serde_json::from_str(&text).map_err(|_| Failure::Unreadable)
 }
 

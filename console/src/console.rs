@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use portico_protocol::report::LiveReport;
+use portico_protocol::report::{LiveReport, PagesReport, TiersReport};
 
 use crate::model::feed::Feed;
 use crate::model::link::{Link, Session};
@@ -42,6 +42,13 @@ impl Theme {
     }
 }
 
+/// The reports of the second screen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Customers {
+    pub(crate) pages: PagesReport,
+    pub(crate) tiers: TiersReport,
+}
+
 /// The state.
 #[derive(Clone, Copy)]
 pub(crate) struct Console {
@@ -51,6 +58,7 @@ pub(crate) struct Console {
     pub(crate) session: RwSignal<Session>,
     pub(crate) link: RwSignal<Link>,
     pub(crate) report: RwSignal<Option<Arc<LiveReport>>>,
+    pub(crate) customers: RwSignal<Option<Arc<Customers>>>,
     pub(crate) feed: RwSignal<Feed>,
     pub(crate) route: RwSignal<Route>,
     /// Ends the pause before the next request; see [`crate::live::wake`].
@@ -67,6 +75,7 @@ impl Console {
             session: RwSignal::new(Session::Open),
             link: RwSignal::new(Link::Connecting),
             report: RwSignal::new(None),
+            customers: RwSignal::new(None),
             feed: RwSignal::new(Feed::default()),
             route: RwSignal::new(Route::Live),
             waker: StoredValue::new_local(None),

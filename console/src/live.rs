@@ -12,7 +12,7 @@ use web_sys::VisibilityState;
 use crate::api;
 use crate::console::Console;
 use crate::model::link::{self, Failure, Link, Out, Session};
-use crate::model::route;
+use crate::model::route::{self, Route};
 
 /// Starts following the address and the edge.
 pub(crate) fn start(c: Console) {
@@ -42,6 +42,7 @@ fn follow_address(c: Console) {
     let fragment = location().hash().unwrap_or_default();
     let Some(code) = route::login_code(&fragment).map(str::to_owned) else {
         c.route.set(route::route(&fragment));
+        wake(c);
         return;
     };
     if let (Ok(history), Ok(path)) = (window().history(), location().pathname()) {
@@ -61,14 +62,21 @@ fn follow_address(c: Console) {
 }
 
 async fn run(c: Console) {
-    let mut failures = 0;
+    let (mut failures, mut round) = (0, 0_u32);
     loop {
         let asking = c.session.with_untracked(|s| *s == Session::Open) && visible();
         if !asking {
             pause(c, None).await;
             continue;
         }
-        match api::live_report().await {
+        let asked = match api::live_report().await {
+            Ok(report) if is_due(c, round) => {
+                api::customers().await.map(|found| c.customers.set(Some(Arc::new(found)))).map(|()| report)
+            }
+            asked => asked,
+        };
+        round = round.wrapping_add(1);
+        match asked {
             Ok(report) => {
                 failures = 0;
                 c.feed.update(|feed| feed.accept(&report.decisions));
@@ -92,6 +100,16 @@ async fn run(c: Console) {
         }
     }
 }
+
+/// Whether the reports of the second screen are asked for: they are read from all of a site's pages and customers, so less often
+/// than the live figures.
+fn is_due(c: Console, round: u32) -> bool {
+    let is_on = c.route.with_untracked(|route| *route == Route::Customers);
+    is_on && (round.is_multiple_of(CUSTOMERS_EVERY) || c.customers.with_untracked(Option::is_none))
+}
+
+/// Rounds of the live report between two of the second screen's.
+const CUSTOMERS_EVERY: u32 = 5;
 
 /// Told only when it changes, so that a screen reader is not told every second.
 fn set_link(c: Console, link: Link) {

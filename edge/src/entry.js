@@ -74,5 +74,6 @@ export const GroupObject = object(wrapped.GroupObject);
 export const LearnerObject = object(wrapped.LearnerObject);
 export const LedgerObject = object(wrapped.LedgerObject);
 export const OutboxObject = object(wrapped.OutboxObject);
+export const PagesObject = object(wrapped.PagesObject);
 export const SiteObject = object(wrapped.SiteObject);
 export const VisitorObject = object(wrapped.VisitorObject);

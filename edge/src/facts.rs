@@ -3,8 +3,12 @@
 use portico_engine::{Facts, Source};
 use portico_protocol::decide::DecideRequest;
 use portico_protocol::pages::{self, Journey, PageRule, Reading, TOPIC_BYTES};
+use portico_protocol::report::ReadBy;
 use portico_protocol::seal::Memory;
+use portico_protocol::stream::{PageView, Stream};
 
+use crate::objects::pages::Page;
+use crate::page_counts;
 use crate::snapshot::Snapshot;
 use crate::triggers::Happened;
 
@@ -21,7 +25,9 @@ pub(crate) fn of_request(
     facts.insert(Source::Context, "device", device(user_agent));
     facts.insert(Source::Context, "language", request.locale.split('-').next().unwrap_or("").to_ascii_lowercase());
     facts.insert(Source::Context, "referrer", referrer(&request.page.referrer, own_hosts));
-    facts.insert(Source::Context, "hour", (now_ms / 3_600_000) % 24);
+    let (hour, day) = local_time(request.offset, now_ms);
+    facts.insert(Source::Context, "hour", hour);
+    facts.insert(Source::Context, "weekday", day);
     facts.insert(Source::Context, "publisher", publisher.unwrap_or("none"));
     facts
 }
@@ -35,12 +41,56 @@ pub(crate) fn of_memory(facts: &mut Facts, memory: &Memory, snapshot: &Snapshot)
     }
 }
 
-/// Adds what the site's table says of the page, where the page itself does not say it.
-pub(crate) fn read_page(request: &mut DecideRequest, rules: &[PageRule]) {
-    let Reading { topic, journey } = pages::read(rules, &request.page.url, &request.page.title);
-    let read = [("topic", topic), ("journey", journey.map(Journey::name))];
+/// What follows from the trace of the visitor's page views.
+pub(crate) fn of_stream(facts: &mut Facts, stream: &Stream, now_ms: u64) {
+    if let Some(days) = stream.days_away(now_ms) {
+        facts.insert(Source::Behaviour, "days_away", days);
+    }
+    if let Some(intent) = stream.intent(now_ms) {
+        facts.insert(Source::Behaviour, "intent", intent);
+    }
+    if let Some(stage) = stream.stage() {
+        facts.insert(Source::Behaviour, "journey_stage", stage.name());
+    }
+    let abandoned: Vec<&str> = stream.abandoned(now_ms).map(|left| left.form.as_str()).collect();
+    facts.insert(Source::Behaviour, "frequency", stream.frequency(now_ms));
+    facts.insert(Source::Behaviour, "abandoned", abandoned);
+}
+
+/// Adds what the site's table says of the page, or else what its words say, where the page itself does not say it. The page for
+/// the site's counts, where it has an address.
+pub(crate) fn read_page(request: &mut DecideRequest, snapshot: &Snapshot) -> Option<Page> {
+    let said = topic(request).map(|topic| (topic.to_owned(), ReadBy::Page));
+    let Reading { topic, journey, .. } =
+        pages::read(&snapshot.settings.config.pages, &request.page.url, &request.page.title);
+    let told = said.or_else(|| topic.map(|topic| (topic.to_owned(), ReadBy::Table)));
+    let path = page_counts::path(&request.page.url);
+    let learned = told.is_none().then(|| page_counts::topic(&snapshot.site, path.as_deref()?)).flatten();
+    let topic = told.as_ref().map(|(topic, _)| topic.clone()).or(learned);
+    let read = [("topic", topic), ("journey", journey.map(|journey| journey.name().to_owned()))];
     for (name, value) in read.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         request.context.entry(name.to_owned()).or_insert_with(|| value.into());
+    }
+    let title = request.page.title.chars().take(MOST_TITLE).collect();
+    path.map(|path| Page { path, title, views: 1, topic: told })
+}
+
+/// Letters of a page's title that are looked at.
+const MOST_TITLE: usize = 120;
+
+/// The page as its visitor sees it: what it says of itself, and which forms it begins and ends.
+pub(crate) fn view(request: &DecideRequest, rules: &[PageRule]) -> PageView {
+    let Reading { begins, ends, .. } = pages::read(rules, &request.page.url, &request.page.title);
+    let cart = request.context.get("cart_value").and_then(serde_json::Value::as_f64);
+    let begins = begins.or_else(|| cart.is_some_and(|value| value > 0.0).then_some("cart"));
+    let ends = ends.or_else(|| cart.is_some_and(|value| value == 0.0).then_some("cart"));
+    let journey = request.context.get("journey").and_then(|journey| journey.as_str());
+    PageView {
+        topic: topic(request).map(str::to_owned),
+        stage: journey.and_then(Journey::of),
+        begins: begins.map(str::to_owned),
+        ends: ends.map(str::to_owned),
+        path: pages::path(&request.page.url).to_owned(),
     }
 }
 
@@ -66,6 +116,14 @@ pub(crate) fn page_events(request: &DecideRequest, snapshot: &Snapshot) -> Vec<H
         journey.map(|journey| format!("journey:{journey}")),
     ];
     events.into_iter().flatten().filter_map(|event| snapshot.happened(event)).collect()
+}
+
+/// The hour and the day of the week where the visitor is; in UTC where nobody says.
+fn local_time(offset_minutes: i16, now_ms: u64) -> (u64, &'static str) {
+    const DAYS: [&str; 7] = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"];
+    let local_ms = now_ms.saturating_add_signed(i64::from(offset_minutes) * 60_000);
+    let hours = local_ms / 3_600_000;
+    (hours % 24, DAYS.get((hours / 24 % 7) as usize).copied().unwrap_or_default())
 }
 
 fn device(user_agent: &str) -> &'static str {
@@ -94,5 +152,20 @@ fn referrer(referrer: &str, own_hosts: &[String]) -> &'static str {
         "social"
     } else {
         "other"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_where_the_visitor_is() {
+        // Friday, 13 February 2009, 23:31:30 UTC.
+        let now_ms = 1_234_567_890_000;
+        assert_eq!(local_time(0, now_ms), (23, "fri"));
+        assert_eq!(local_time(60, now_ms), (0, "sat"));
+        assert_eq!(local_time(-480, now_ms), (15, "fri"));
+        assert_eq!(local_time(i16::MIN, 0), (0, "thu"));
     }
 }

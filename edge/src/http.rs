@@ -22,6 +22,17 @@ extern "C" {
     fn respond(status: u16, headers: &str, body: &JsValue) -> Result<JsValue, JsValue>;
 }
 
+/// Operations that pages ask for.
+const BY_PAGES: [&str; 7] = [
+    "/v1/decide",
+    "/v1/events",
+    "/v1/identify",
+    "/v1/profile",
+    "/v1/consent",
+    "/v1/privacy/export",
+    "/v1/privacy/erase",
+];
+
 /// The headers that come with every request.
 const AT_ONCE: [&str; 5] = ["Origin", "Authorization", "Content-Length", "Sec-GPC", "User-Agent"];
 
@@ -202,9 +213,7 @@ impl Response {
     pub(crate) fn with_cors(self, path: &str, origin: Option<&str>) -> Self {
         if path.starts_with("/assets/") || path == "/portico.js" {
             self.with("Access-Control-Allow-Origin", "*").with("Cross-Origin-Resource-Policy", "cross-origin")
-        } else if let (Some(origin), "/v1/decide" | "/v1/events" | "/v1/privacy/export" | "/v1/privacy/erase") =
-            (origin, path)
-        {
+        } else if let Some(origin) = origin.filter(|_| BY_PAGES.contains(&path)) {
             // `sendBeacon` sends in credentials mode, so the origin is named instead of `*`. No cookie is ever read here.
             self.with("Access-Control-Allow-Origin", origin)
                 .with("Access-Control-Allow-Credentials", "true")

@@ -15,12 +15,18 @@ mod log;
 mod memory;
 mod now_or_later;
 mod objects;
+mod page_counts;
 mod prints;
 mod recording;
 mod routes;
 mod snapshot;
 mod triggers;
 mod valuation;
+
+/// The usual allocator searches longer for a place: a decision asks it for some hundred.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -87,6 +93,7 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Delete, ["v1", "customers", id, "tiers", tier]) => {
             routes::customers::take_off_level(&request, env, context, id, tier).await
         }
+        (Method::Get, ["v1", "reports", "pages"]) => routes::report::pages(&request, env, context).await,
         (Method::Get, ["v1", "reports", "tiers"]) => routes::report::tiers(&request, env, context).await,
         (Method::Put, ["v1", "customers", id, "groups", kind]) => {
             routes::groups::join(request, env, context, id, kind).await
@@ -140,7 +147,7 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         | (_, ["segment", "v1", _])
         | (_, ["v1", "webhooks"] | ["v1", "webhooks", "dead"] | ["v1", "webhooks", "dead", _])
         | (_, ["v1", "site", "draft" | "publish" | "rollback" | "shadow"])
-        | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live" | "model" | "tiers"]) => Err(
+        | (_, ["v1", "console", "links" | "session"] | ["v1", "reports", "live" | "model" | "pages" | "tiers"]) => Err(
             Failure::refused(ProblemKind::Method, format!("{} does not apply to {path}.", request.method().as_ref())),
         ),
         _ => Err(Failure::refused(ProblemKind::NotFound, format!("There is nothing at {path}."))),

@@ -12,7 +12,7 @@ use portico_protocol::events::EventsRequest;
 use portico_protocol::id::{PersonId, VisitorId};
 use portico_protocol::limits::NAME_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
-use portico_protocol::seal::{Purpose, Said, VisitorRecord, Words};
+use portico_protocol::seal::{Portrait, Purpose, Said, VisitorRecord};
 use portico_protocol::triggers::Trigger;
 use worker::Env;
 
@@ -134,7 +134,7 @@ pub(crate) async fn anonymous(
         report.is_new || report.recorded_ms > before_ms
     };
     let did = did.news(is_news);
-    did.note(&mut visitor.words);
+    did.note(&mut visitor.portrait);
     did.remember(&mut visitor.memory, snapshot.triggers(), now_ms);
     Ok(())
 }
@@ -157,7 +157,7 @@ pub(crate) fn take_over(
         until_ms: visitor.seen_ms.max(visitor.heard_ms),
         taken_ms: visitor.taken_ms,
         memory: visitor.memory.clone(),
-        words: visitor.words.clone(),
+        portrait: visitor.portrait.clone(),
     };
     let is_first = visitor.taken_by == 0;
     if is_first {
@@ -199,7 +199,7 @@ pub(crate) fn anybody(now_ms: u64) -> Result<VisitorRecord, Failure> {
         heard_ms: 0,
         taken_by: 0,
         taken_ms: 0,
-        words: Words::default(),
+        portrait: Portrait::default(),
     })
 }
 

@@ -6,6 +6,7 @@ use portico_engine::{Facts, Source};
 use portico_protocol::decide::Consent;
 use portico_protocol::profile::{Profile, Told};
 use portico_protocol::seal::Memory;
+use portico_protocol::stream::Stream;
 
 use crate::facts;
 use crate::objects::visitor::Values;
@@ -25,10 +26,16 @@ pub(crate) struct Valued {
 }
 
 /// Values somebody. What they agreed to makes no difference: it is about what they are to the bank, not what they are shown.
-pub(crate) fn value(snapshot: &Snapshot, profile: &Profile, memory: &Memory, now_ms: u64) -> Valued {
+pub(crate) fn value(
+    snapshot: &Snapshot,
+    profile: &Profile,
+    (memory, stream): (&Memory, &Stream),
+    now_ms: u64,
+) -> Valued {
     let (policy, config) = (&snapshot.settings.policy, &snapshot.settings.config.profile);
     let mut facts = Facts::default();
     facts::of_memory(&mut facts, memory, snapshot);
+    facts::of_stream(&mut facts, stream, now_ms);
     facts.extend(Source::Profile, config.facts(profile, Consent::ALL, now_ms));
     let mut values = Values::new();
     for (name, value) in policy.compute(&snapshot.predictor, &facts, now_ms) {

@@ -54,6 +54,7 @@ impl DecideRequest {
         errors.text("/visitor", self.visitor.as_deref().unwrap_or(""), limits::TOKEN_BYTES);
         errors.text("/identity", self.identity.as_deref().unwrap_or(""), limits::JWT_BYTES);
         errors.text("/customer", self.customer.as_deref().unwrap_or(""), limits::NAME_BYTES);
+        errors.number("/offset", self.offset.unsigned_abs().into(), 0, limits::OFFSET_MINUTES, "minutes");
         errors.number("/context", self.context.len(), 0, limits::CONTEXT_FACTS, "facts");
         errors.number("/placements", self.placements.len(), 1, limits::PLACEMENTS_PER_REQUEST, "placements");
         for (index, placement) in self.placements.iter().enumerate() {
@@ -115,6 +116,7 @@ mod tests {
     fn wrong_values_are_named_with_their_place() {
         check(r#"{"site":"pk","placements":[{"id":"a"}],"colour":"green"}"#, "");
         check("{", ": EOF");
+        check(r#"{"site":"pk","placements":[{"id":"a"}],"offset":-841}"#, "/offset: 841 minutes");
         check(r#"{"site":"pk","placements":[{"id":7}]}"#, "/placements/0/id: invalid type");
         check(r#"{"site":"pk","placements":[]}"#, "/placements: 0 placements; 1 to 20 are allowed");
         check(r#"{"site":"pk"}"#, ": missing field `placements`");

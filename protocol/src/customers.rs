@@ -10,6 +10,7 @@ use crate::decide::Consent;
 use crate::problem::FieldError;
 use crate::profile::{Profile, ProfileChange};
 use crate::seal::Memory;
+use crate::stream::{Stream, Unfinished};
 
 /// What is to be stored of a customer, in the place of what was.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -51,6 +52,16 @@ pub struct CustomerRecord {
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub asked: Vec<Asked>,
+    /// The trace of their page views.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub stream: Stream,
+    /// The topic that they are after, if they have shown enough of it.
+    #[serde(default)]
+    pub intent: Option<String>,
+    /// Forms that they began and did not finish, the latest last.
+    #[serde(default)]
+    pub left_off: Vec<Unfinished>,
     /// What they did, under this and all merged names.
     #[schema(value_type = Object)]
     pub memory: Memory,
@@ -187,6 +198,9 @@ pub struct OwnProfile {
     /// Values by attribute.
     #[schema(value_type = Object)]
     pub attributes: BTreeMap<String, serde_json::Value>,
+    /// Forms that they began and did not finish, the latest last.
+    #[serde(default)]
+    pub left_off: Vec<Unfinished>,
     /// The visitor token renewed, for whoever is not logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visitor: Option<String>,

@@ -40,6 +40,9 @@ pub struct DecideRequest {
     /// What the visitor has agreed to; before they were asked, the site's own default holds.
     #[serde(default)]
     pub consent: Option<Consent>,
+    /// Minutes by which the visitor's clock is ahead of UTC, from -840 to 840, for the hour and the day of the week where they are.
+    #[serde(default)]
+    pub offset: i16,
     /// Ask for the trace (secret key or console session only).
     #[serde(default)]
     pub explain: bool,
@@ -145,6 +148,7 @@ impl DecideRequest {
             context: BTreeMap::new(),
             placements: Vec::new(),
             consent: None,
+            offset: 0,
             explain: false,
             again: false,
             html: false,

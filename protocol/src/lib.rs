@@ -22,4 +22,5 @@ pub mod report;
 pub mod seal;
 pub mod segment;
 pub mod site;
+pub mod stream;
 pub mod triggers;

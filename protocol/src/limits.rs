@@ -44,6 +44,8 @@ pub const KEEP_DAYS: u32 = 3660;
 pub const PLACEMENTS_PER_REQUEST: usize = 20;
 /// Offers in one placement: beyond this a list is a catalogue.
 pub const OFFERS_PER_PLACEMENT: u32 = 20;
+/// Minutes by which clocks are ahead of UTC, or behind: those of the furthest islands.
+pub const OFFSET_MINUTES: usize = 14 * 60;
 /// Context facts in one request.
 pub const CONTEXT_FACTS: usize = 64;
 /// Size of a context fact with its name: bytes of a text, members of a list.

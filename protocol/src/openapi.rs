@@ -22,7 +22,7 @@ use crate::export::{DecisionLine, EventLine};
 use crate::identity::IdentitySecrets;
 use crate::outcomes::{Outcome, OutcomesRequest};
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
-use crate::report::{LiveReport, ModelReport, TiersReport};
+use crate::report::{LiveReport, ModelReport, PagesReport, TiersReport};
 use crate::segment::{SegmentBatch, SegmentMessage, SegmentReceipt};
 use crate::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
 use crate::triggers::WebhooksState;
@@ -93,7 +93,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 58] = [
+const OPERATIONS: [Operation; 59] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -133,6 +133,9 @@ const OPERATIONS: [Operation; 58] = [
         .with("secret"),
     operation(HttpMethod::Delete, "/v1/customers/{id}/tiers/{tier}", "Let the tier's rules say again", 204)
         .with("secret"),
+    operation(HttpMethod::Get, "/v1/reports/pages", "Which pages are about what", 200)
+        .gives("PagesReport")
+        .with("session"),
     operation(HttpMethod::Get, "/v1/reports/tiers", "How customers are spread over the tiers", 200)
         .gives("TiersReport")
         .with("session"),
@@ -328,6 +331,7 @@ pub fn document() -> OpenApi {
     components = schema::<Membership>(components);
     components = schema::<TierOverride>(components);
     components = schema::<TiersReport>(components);
+    components = schema::<PagesReport>(components);
     components = schema::<GroupProfile>(components);
     components = schema::<GroupRecord>(components);
     components = schema::<IdentifyRequest>(components);

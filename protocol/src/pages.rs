@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 use crate::limits::{NAME_BYTES, PAGE_RULES, URL_BYTES};
 use crate::problem::FieldError;
 
-/// What some pages are about. The first rule that fits a page and names a topic gives its topic, and the first that fits and
-/// names a stage of the journey gives that. What the page itself says in its context goes before both.
+/// What some pages are about. The first rule that fits a page and names a topic gives its topic, the first that fits and names
+/// a stage of the journey gives that, and so for the form that it begins or ends. What the page itself says in its context goes before both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PageRule {
     /// Addresses, with `*` for any text: paths where it begins with `/` (`/loans/*`), whole addresses otherwise.
@@ -22,6 +22,12 @@ pub struct PageRule {
     /// Where visitors of such pages are on their way.
     #[serde(default)]
     pub journey: Option<Journey>,
+    /// A form, or a cart, that such pages begin: who leaves it may go on later.
+    #[serde(default)]
+    pub begins: Option<String>,
+    /// One that is finished there.
+    #[serde(default)]
+    pub ends: Option<String>,
 }
 
 /// Where a customer is on the way from a need to a product in use.
@@ -43,6 +49,15 @@ pub enum Journey {
 }
 
 impl Journey {
+    /// In their order.
+    pub const ALL: [Self; 6] = [Self::Need, Self::Research, Self::Choose, Self::Buy, Self::Use, Self::Support];
+
+    /// The stage of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+
     /// As facts and events name it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -64,6 +79,18 @@ pub struct Reading<'a> {
     pub topic: Option<&'a str>,
     /// Where its visitors are on their way.
     pub journey: Option<Journey>,
+    /// The form that it begins.
+    pub begins: Option<&'a str>,
+    /// The form that is finished there.
+    pub ends: Option<&'a str>,
+}
+
+/// The path of a page's address, without query and fragment.
+#[must_use]
+pub fn path(url: &str) -> &str {
+    let (_, path) = url.split_once("://").unwrap_or(("", url));
+    let path = path.find('/').and_then(|start| path.get(start..)).unwrap_or("/");
+    path.split(['?', '#']).next().unwrap_or(path)
 }
 
 /// Reads a page by a table.
@@ -74,9 +101,8 @@ pub fn read<'a>(rules: &'a [PageRule], url: &str, title: &str) -> Reading<'a> {
         return reading;
     }
     let url = url.split('#').next().unwrap_or(url);
-    let (_, path) = url.split_once("://").unwrap_or(("", url));
-    let path = path.find('/').and_then(|start| path.get(start..)).unwrap_or("/");
-    let path = path.split('?').next().unwrap_or(path);
+    let path = path(url);
+    let has_forms = rules.iter().any(|rule| rule.begins.is_some() || rule.ends.is_some());
     let title = title.to_lowercase();
     for rule in rules {
         let fits_url = |pattern: &String| fits(pattern, if pattern.starts_with('/') { path } else { url });
@@ -84,8 +110,10 @@ pub fn read<'a>(rules: &'a [PageRule], url: &str, title: &str) -> Reading<'a> {
         if rule.url.as_ref().is_none_or(fits_url) && rule.title.as_ref().is_none_or(fits_title) {
             reading.topic = reading.topic.or(rule.topic.as_deref());
             reading.journey = reading.journey.or(rule.journey);
+            reading.begins = reading.begins.or(rule.begins.as_deref());
+            reading.ends = reading.ends.or(rule.ends.as_deref());
         }
-        if reading.topic.is_some() && reading.journey.is_some() {
+        if reading.topic.is_some() && reading.journey.is_some() && !has_forms {
             break;
         }
     }
@@ -114,8 +142,13 @@ pub fn errors(rules: &[PageRule]) -> Vec<FieldError> {
         add("/pages".into(), format!("{} rules; at most {PAGE_RULES}", rules.len()));
     }
     for (index, rule) in rules.iter().enumerate() {
-        let texts =
-            [("url", &rule.url, URL_BYTES), ("title", &rule.title, NAME_BYTES), ("topic", &rule.topic, TOPIC_BYTES)];
+        let texts = [
+            ("url", &rule.url, URL_BYTES),
+            ("title", &rule.title, NAME_BYTES),
+            ("topic", &rule.topic, TOPIC_BYTES),
+            ("begins", &rule.begins, TOPIC_BYTES),
+            ("ends", &rule.ends, TOPIC_BYTES),
+        ];
         for (name, text, most) in texts {
             if text.as_ref().is_some_and(|text| text.is_empty() || text.len() > most) {
                 add(format!("/pages/{index}/{name}"), format!("empty or longer than {most} bytes"));
@@ -124,8 +157,9 @@ pub fn errors(rules: &[PageRule]) -> Vec<FieldError> {
         if rule.url.is_none() && rule.title.is_none() {
             add(format!("/pages/{index}"), "neither `url` nor `title`: it would fit every page".into());
         }
-        if rule.topic.is_none() && rule.journey.is_none() {
-            add(format!("/pages/{index}"), "neither `topic` nor `journey`: it says nothing".into());
+        if rule.topic.is_none() && rule.journey.is_none() && rule.begins.is_none() && rule.ends.is_none() {
+            let detail = "none of `topic`, `journey`, `begins` and `ends`: it says nothing";
+            add(format!("/pages/{index}"), detail.into());
         }
     }
     errors

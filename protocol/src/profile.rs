@@ -28,8 +28,8 @@ pub const SEGMENT: &str = "segment";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ProfileConfig {
-    /// Sources, the most believed first. Sources that are not named come after them: `server`, `visitor`, `segment`, the kinds
-    /// of groups, all others.
+    /// Sources, the most believed first. Of sources that are not named, which come after them, the one is believed that knew it
+    /// last; the kinds of groups come at the end.
     pub precedence: Vec<String>,
     /// What holds for single attributes, by name.
     pub attributes: BTreeMap<String, AttributeRules>,
@@ -124,7 +124,7 @@ impl ProfileConfig {
         Some(at_ms.saturating_add(u64::from(days) * 86_400_000))
     }
 
-    /// The value of an attribute that is believed: of the source that stands first, of several that stand nowhere the latest.
+    /// The value of an attribute that is believed: of the source that stands first, of several that stand alike the latest.
     #[must_use]
     pub fn best<'a>(
         &self,
@@ -174,9 +174,8 @@ impl ProfileConfig {
         let own = self.attributes.get(attribute).map(|rules| &rules.precedence).filter(|own| !own.is_empty());
         let precedence = own.unwrap_or(&self.precedence);
         let named = precedence.iter().position(|known| known == source);
-        let unnamed = || [SERVER, VISITOR, SEGMENT].iter().position(|known| *known == source);
-        let unnamed = || precedence.len() + unnamed().unwrap_or(3 + usize::from(!self.groups.contains_key(source)));
-        1 + named.unwrap_or_else(unnamed)
+        // What a group shares gives way to what is said of somebody themselves.
+        1 + named.unwrap_or_else(|| precedence.len() + usize::from(self.groups.contains_key(source)))
     }
 
     /// What keeps it from being published.
@@ -269,15 +268,20 @@ mod tests {
         let check = |config: serde_json::Value, expect: &str| {
             assert_eq!(best(&self::config(config.clone()), &all, 10).as_deref(), Some(expect), "{config}");
         };
-        check(json!({}), "server");
+        check(json!({}), "crm");
         check(json!({ "precedence": ["crm", "server"] }), "crm");
         check(json!({ "precedence": ["core", "visitor"] }), "visitor");
+        check(json!({ "precedence": ["server"], "groups": { "crm": {} } }), "server");
         check(json!({ "precedence": ["crm"], "attributes": { "job": { "precedence": ["visitor"] } } }), "visitor");
         check(json!({ "precedence": ["crm"], "attributes": { "age": { "precedence": ["visitor"] } } }), "crm");
         let unnamed = |groups| config(json!({ "groups": groups }));
         let others = [("crm", told("a", 1)), ("employer", told("d", 2)), ("core", told("e", 3))];
         assert_eq!(best(&unnamed(json!({})), &others, 10).as_deref(), Some("core"), "the latest");
-        assert_eq!(best(&unnamed(json!({ "employer": {} })), &others, 10).as_deref(), Some("employer"));
+        assert_eq!(
+            best(&unnamed(json!({ "employer": {} })), &others, 10).as_deref(),
+            Some("core"),
+            "a group gives way"
+        );
     }
 
     #[test]

@@ -146,6 +146,61 @@ pub struct TierLevelReport {
     pub worth: BTreeMap<String, f64>,
 }
 
+/// `GET /v1/reports/pages`: which pages are about what, by the views of people who are not known and agreed to analytics.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PagesReport {
+    /// When it was made, in milliseconds since 1970.
+    pub now: u64,
+    /// Pages that are known.
+    pub known: u64,
+    /// Topics by views, the most viewed first.
+    pub topics: Vec<TopicReport>,
+    /// The most viewed pages.
+    pub pages: Vec<PageReport>,
+}
+
+/// A topic of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TopicReport {
+    /// The topic.
+    pub topic: String,
+    /// Views of its pages.
+    pub views: u64,
+}
+
+/// A page of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PageReport {
+    /// Its path, with `*` for numbers that may be somebody's.
+    pub path: String,
+    /// Its title when it was last seen.
+    pub title: String,
+    /// Views.
+    pub views: u64,
+    /// What it is about.
+    pub topic: Option<String>,
+    /// Who says so.
+    pub by: ReadBy,
+    /// How sure that is, 0 to 1, where its words say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+}
+
+/// Who says what a page is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadBy {
+    /// The page itself, in its context.
+    Page,
+    /// The site's table.
+    Table,
+    /// Its words, as the site's other pages use them.
+    Words,
+    /// Nobody knows.
+    #[default]
+    Nobody,
+}
+
 /// One fact.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct FactReport {

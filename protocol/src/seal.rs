@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{DecisionId, PersonId, VisitorId};
 use crate::limits::TOKEN_BYTES;
 use crate::profile::{Profile, Told, VISITOR};
+use crate::stream::{Stream, VISIT_PAUSE_MS};
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
@@ -314,16 +315,16 @@ pub struct VisitorRecord {
     /// When they first did, in milliseconds since 1970.
     #[serde(default)]
     pub taken_ms: u64,
-    /// What they said, and what they were asked.
+    /// What they showed of themselves.
     #[serde(default)]
-    pub words: Words,
+    pub portrait: Portrait,
 }
 
 impl VisitorRecord {
     /// Forgets the older half of what has no end of its own, for what does not fit into a token; what they said goes last. False
     /// where nothing is left.
     pub fn forget_half(&mut self) -> bool {
-        self.memory.forget_half() || self.words.forget_half()
+        self.memory.forget_half() || self.portrait.forget_half()
     }
 }
 
@@ -332,13 +333,16 @@ const MOST_SAID: usize = 16;
 /// Questions remembered of one visitor.
 const MOST_ASKED: usize = 32;
 
-/// What somebody said of themselves, and what they were asked.
+/// What somebody showed of themselves: what they said, what they were asked, and what their page views say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Words {
+pub struct Portrait {
     /// What they said, the latest last; each attribute once.
     pub said: Vec<Said>,
     /// Questions that were put to them, the latest last; each once.
     pub asked: Vec<Asked>,
+    /// The trace of their page views.
+    #[serde(default)]
+    pub stream: Stream,
 }
 
 /// Something that somebody said of themselves.
@@ -352,7 +356,7 @@ pub struct Said {
     pub value: String,
 }
 
-impl Words {
+impl Portrait {
     /// Remembers what they said.
     pub fn say(&mut self, said: Said) {
         if self.said.iter().any(|known| known.attribute == said.attribute && *known > said) {
@@ -376,16 +380,17 @@ impl Words {
         self.asked.drain(..self.asked.len().saturating_sub(MOST_ASKED));
     }
 
-    /// Adds what was said under another name: of two words on one thing the later one counts.
+    /// Adds what was shown under another name: of two words on one thing the later one counts.
     pub fn add(&mut self, other: &Self) {
         other.said.iter().for_each(|said| self.say(said.clone()));
         other.asked.iter().for_each(|asked| self.ask(*asked));
+        self.stream.add(&other.stream);
     }
 
-    /// Whether nothing was said or asked.
+    /// Whether nothing was shown.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.said.is_empty() && self.asked.is_empty()
+        self.said.is_empty() && self.asked.is_empty() && self.stream.is_empty()
     }
 
     /// What they said, as a source of a profile.
@@ -402,7 +407,7 @@ impl Words {
         let half = |length: usize| length.div_ceil(2);
         self.asked.drain(..half(self.asked.len()));
         self.said.drain(..half(self.said.len()));
-        !self.is_empty()
+        self.stream.forget_half() || !self.said.is_empty() || !self.asked.is_empty()
     }
 }
 
@@ -463,8 +468,6 @@ impl Expires for VisitorRecord {
 const MOST_TOPICS: usize = 8;
 /// Dismissals remembered of one visitor.
 const MOST_DISMISSALS: usize = 16;
-/// A pause after which a page view begins a new visit.
-const VISIT_PAUSE_MS: u64 = 30 * 60 * 1000;
 
 /// What a visitor did, bounded so that it fits into a token.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

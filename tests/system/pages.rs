@@ -3,35 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use portico_tests::{Browser, Look, World};
+use portico_tests::{Browser, Look, World, accept_all, log_in, offer_in};
 use reqwest::Method;
 use serde_json::{Value, json};
-
-/// The first offer painted in a placement, with where it stands.
-fn offer_in(placement: &str) -> String {
-    format!(
-        "const slot = document.querySelector('portico-offers[placement=\"{placement}\"]'); \
-         const card = slot?.shadowRoot?.querySelector('[data-portico-offer]'); \
-         return card ? {{ offer: card.dataset.porticoOffer, title: card.querySelector('[part=title]').textContent, \
-         href: card.querySelector('a').href }} : null"
-    )
-}
-
-async fn accept_all(browser: &Browser) -> Result<()> {
-    browser.run("document.querySelector('#consent button[value=all]').click()").await?;
-    browser.until("return document.querySelector('#consent').hidden").await?;
-    // The question with consent has been answered, and what it answered is painted.
-    browser.until("return Object.keys(localStorage).some(key => key.startsWith('portico.visitor'))").await?;
-    Ok(())
-}
-
-async fn log_in(browser: &Browser, world: &World, customer: &str) -> Result<()> {
-    browser.open(&format!("{}/en/login", world.bank)).await?;
-    browser.run(&format!("document.querySelector('[data-user={customer}]').click()")).await?;
-    browser.run("document.querySelector('#login-form button').click()").await?;
-    browser.until("return location.pathname.endsWith('/account') && document.readyState === 'complete'").await?;
-    Ok(())
-}
 
 #[tokio::test]
 async fn the_bank_shows_an_offer_that_fits_into_its_page() -> Result<()> {

@@ -14,6 +14,7 @@ export const post = (path: string, what: object, signal: AbortSignal): Promise<R
     identity: jwt || null,
     consent: consent(),
     sent: Date.now(),
+    offset: -new Date().getTimezoneOffset(),
     ...what,
   });
   return fetch(edge + "/v1/" + path, { method: "POST", body, credentials: "omit", keepalive: body.length < 6e4, signal });

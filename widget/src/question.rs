@@ -28,12 +28,10 @@ pub fn question(view: &QuestionResponse) -> String {
     form()
         .class("offers question")
         .part("question")
-        .role("group")
-        .aria_label(view.text.clone())
         .dir(direction(&view.locale))
         .lang(view.locale.clone())
         .child((
-            div().class("ask").child((
+            div().class("ask").role("group").aria_label(view.text.clone()).child((
                 p().class("text").part("question-text").child(view.text.clone()),
                 div().class("answers").child((answers, decline)),
             )),

@@ -7,6 +7,8 @@ pub(crate) enum Route {
     /// The live page.
     #[default]
     Live,
+    /// What people are after, and what customers are worth.
+    Customers,
     /// The live page with one decision opened.
     Decision(String),
 }
@@ -16,8 +18,10 @@ const LONGEST: usize = 200;
 
 /// The route of a fragment (with or without `#`); anything unknown is the live page.
 pub(crate) fn route(fragment: &str) -> Route {
-    match fragment.trim_start_matches('#').strip_prefix("/decision/") {
+    let fragment = fragment.trim_start_matches('#');
+    match fragment.strip_prefix("/decision/") {
         Some(id) if is_word(id) => Route::Decision(id.to_owned()),
+        None if fragment == "/customers" => Route::Customers,
         _ => Route::Live,
     }
 }
@@ -49,6 +53,7 @@ mod tests {
         check("#/", Route::Live, None);
         check("#/decision/a-1_B", Route::Decision("a-1_B".to_owned()), None);
         check("#/decision/", Route::Live, None);
+        check("#/customers", Route::Customers, None);
         check("#/decision/<b>", Route::Live, None);
         check("#login=abc", Route::Live, Some("abc"));
         check("#login=", Route::Live, None);

@@ -1,6 +1,7 @@
 //! The page. Each file is one part of it; what they share is in [`parts`].
 
 mod curve;
+mod customers;
 mod decisions;
 mod headline;
 mod offers;

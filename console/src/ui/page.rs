@@ -2,10 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::{curve, decisions, headline, offers, states, top};
+use super::{curve, customers, decisions, headline, offers, states, top};
 use crate::console::{Console, remember};
 use crate::live;
 use crate::model::link::{Link, Session};
+use crate::model::route::Route;
 use crate::model::stats::Metric;
 
 /// Puts the console into `#console`, in place of what stood there while it was loading.
@@ -27,6 +28,7 @@ fn page() -> impl IntoView {
         Session::SigningIn => Screen::SigningIn,
         Session::Out(_) => Screen::Out,
         Session::Open => match (c.report.with(Option::is_some), c.link.get()) {
+            (true, _) if c.route.with(|route| *route == Route::Customers) => Screen::Customers,
             (true, _) => Screen::Live,
             (false, Link::Retrying { .. }) => Screen::Failed,
             (false, _) => Screen::Loading,
@@ -42,6 +44,7 @@ fn page() -> impl IntoView {
                 Screen::Failed => states::failed(c).into_any(),
                 Screen::Loading => states::skeleton(c).into_any(),
                 Screen::Live => live_page(c).into_any(),
+                Screen::Customers => customers_page(c).into_any(),
             }}
         </main>
     }
@@ -54,6 +57,14 @@ enum Screen {
     Failed,
     Loading,
     Live,
+    Customers,
+}
+
+fn customers_page(c: Console) -> impl IntoView {
+    view! {
+        {states::stale(c)}
+        {customers::screen(c)}
+    }
 }
 
 fn live_page(c: Console) -> impl IntoView {

@@ -6,7 +6,8 @@ use super::parts::{Choice, clock_offset_min, segmented};
 use crate::console::{Console, Theme};
 use crate::model::format;
 use crate::model::link::{Failure, Link, Session};
-use crate::text::Lang;
+use crate::model::route::Route;
+use crate::text::{Lang, Text};
 
 /// Name, connection, language, theme.
 pub(super) fn bar(c: Console) -> impl IntoView {
@@ -24,12 +25,21 @@ pub(super) fn bar(c: Console) -> impl IntoView {
                 name => name,
             }}</h1>
             {connection(c)}
+            <nav class="screens" aria-label=move || c.t().screens>
+                {link(c, "#/", |t| t.screen_offers, |route| !matches!(route, Route::Customers))}
+                {link(c, "#/customers", |t| t.screen_customers, |route| matches!(route, Route::Customers))}
+            </nav>
             <div class="preferences">
                 {segmented(c, |t| t.language, LANGS, c.lang)}
                 {segmented(c, |t| t.theme, THEMES, c.theme)}
             </div>
         </header>
     }
+}
+
+fn link(c: Console, href: &'static str, name: fn(&Text) -> &'static str, is_on: fn(&Route) -> bool) -> impl IntoView {
+    let current = move || c.route.with(is_on).then_some("page");
+    view! { <a href=href aria-current=current>{move || name(c.t())}</a> }
 }
 
 const LANGS: &[Choice<Lang>] = &[(Lang::En, |_| "English"), (Lang::Zh, |_| "简体中文")];

@@ -8,7 +8,7 @@ use std::path::Path;
 const COMPATIBILITY_DATE: &str = "2026-05-01";
 
 /// Class, binding. The unique key is `portico-<class>`.
-const OBJECTS: [(&str, &str); 8] = [
+const OBJECTS: [(&str, &str); 9] = [
     ("SiteObject", "SITE"),
     ("VisitorObject", "VISITOR"),
     ("LedgerObject", "LEDGER"),
@@ -17,6 +17,7 @@ const OBJECTS: [(&str, &str); 8] = [
     ("OutboxObject", "OUTBOX"),
     ("GroupObject", "GROUP"),
     ("CensusObject", "CENSUS"),
+    ("PagesObject", "PAGES"),
 ];
 
 /// The configuration. `index.js` and `index_bg.wasm` lie beside it; the operator's key comes from the environment, so

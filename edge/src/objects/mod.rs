@@ -9,6 +9,7 @@ pub(crate) mod group;
 pub(crate) mod learner;
 pub(crate) mod ledger;
 pub(crate) mod outbox;
+pub(crate) mod pages;
 pub(crate) mod site;
 mod sql;
 pub(crate) mod visitor;

@@ -61,7 +61,9 @@ pub(crate) async fn get(request: &Request, env: &Env, context: &Context, id: &st
 pub(crate) fn complete(snapshot: &Snapshot, held: &mut CustomerRecord) {
     let now_ms = now_ms();
     held.attributes = snapshot.settings.config.profile.facts(&held.profile, Consent::ALL, now_ms);
-    held.tiers = valuation::value(snapshot, &held.profile, &held.memory, now_ms).levels;
+    held.tiers = valuation::value(snapshot, &held.profile, (&held.memory, &held.stream), now_ms).levels;
+    held.intent = held.stream.intent(now_ms).map(str::to_owned);
+    held.left_off = held.stream.unfinished().to_vec();
 }
 
 /// `PUT /v1/customers/{id}/tiers/{tier}`.

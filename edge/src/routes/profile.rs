@@ -10,6 +10,7 @@ use portico_protocol::limits::{BODY_BYTES, CUSTOMER_ATTRIBUTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::profile::{Profile, ProfileConfig, Told};
 use portico_protocol::seal::{Purpose, Said, VisitorRecord};
+use portico_protocol::stream::Stream;
 use worker::{Context, Env};
 
 use crate::access;
@@ -36,7 +37,7 @@ pub(crate) async fn get(request: &Request, env: &Env, context: &Context) -> Resu
     let (caller, token) = caller_of_page(request, env, context).await?;
     let customer = known(env, &caller.snapshot, &token).await?;
     let held = call(env, &visitor::name(&caller.snapshot.site, &customer), &LookUp {}).await?;
-    Response::json(200, &own(&caller.snapshot, &held.profile, None))
+    Response::json(200, &own(&caller.snapshot, &held.profile, &held.stream, None))
 }
 
 /// `PUT /v1/profile`.
@@ -64,18 +65,18 @@ pub(crate) async fn put(mut request: Request, env: &Env, context: &Context) -> R
     if let Some(token) = &asked.identity {
         let customer = known(env, snapshot, token).await?;
         let say = Say { said: said.collect() };
-        let profile = call(env, &visitor::name(&snapshot.site, &customer), &say).await?;
-        return Response::json(200, &own(snapshot, &profile, None));
+        let (profile, stream) = call(env, &visitor::name(&snapshot.site, &customer), &say).await?;
+        return Response::json(200, &own(snapshot, &profile, &stream, None));
     }
     let open = |token: &str| {
         snapshot.settings.keyring.open::<VisitorRecord>(Purpose::Visitor, &snapshot.site, token, now_ms).ok()
     };
     let mut visitor = asked.visitor.as_deref().and_then(open).map_or_else(|| memory::anybody(now_ms), Ok)?;
-    said.for_each(|said| visitor.words.say(said));
+    said.for_each(|said| visitor.portrait.say(said));
     visitor.seen_ms = now_ms;
     let mut profile = Profile::new();
-    visitor.words.tell(&mut profile);
-    Response::json(200, &own(snapshot, &profile, Some(seal_visitor(snapshot, &visitor)?)))
+    visitor.portrait.tell(&mut profile);
+    Response::json(200, &own(snapshot, &profile, &visitor.portrait.stream, Some(seal_visitor(snapshot, &visitor)?)))
 }
 
 /// `POST /v1/identify`.
@@ -92,11 +93,11 @@ pub(crate) async fn identify(mut request: Request, env: &Env, context: &Context)
 }
 
 /// The values of the attributes that somebody may say themselves.
-fn own(snapshot: &Snapshot, profile: &Profile, visitor: Option<String>) -> OwnProfile {
+fn own(snapshot: &Snapshot, profile: &Profile, stream: &Stream, visitor: Option<String>) -> OwnProfile {
     let config = &snapshot.settings.config;
     let mut attributes = config.profile.facts(profile, Consent::ALL, now_ms());
     attributes.retain(|name, _| may_say(snapshot, name));
-    OwnProfile { attributes, visitor }
+    OwnProfile { attributes, left_off: stream.unfinished().to_vec(), visitor }
 }
 
 fn may_say(snapshot: &Snapshot, attribute: &str) -> bool {

@@ -15,6 +15,7 @@ use crate::objects::call;
 use crate::objects::census::Distribution;
 use crate::objects::learner::{GetFigures, JudgeModel};
 use crate::objects::ledger::{self, Samples};
+use crate::objects::pages::ReportPages;
 
 /// Sampled decisions in a report.
 const SAMPLES: u64 = 20;
@@ -45,6 +46,12 @@ pub(crate) async fn live(request: &Request, env: &Env, context: &Context) -> Res
         decisions,
     };
     Response::json(200, &report)
+}
+
+/// `GET /v1/reports/pages`.
+pub(crate) async fn pages(request: &Request, env: &Env, context: &Context) -> Result<Response, Failure> {
+    let snapshot = access::console_side(env, context, request).await?;
+    Response::json(200, &call(env, &snapshot.site, &ReportPages {}).await?)
 }
 
 /// `GET /v1/reports/tiers`.

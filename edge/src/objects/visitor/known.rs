@@ -6,7 +6,8 @@ use portico_engine::{Asked, Seen};
 use portico_protocol::customers::ConsentRecord;
 use portico_protocol::id::PersonId;
 use portico_protocol::profile::{COMPUTED, Profile, ProfileChange, Told, VISITOR};
-use portico_protocol::seal::{Memory, Said, Words};
+use portico_protocol::seal::{Memory, Portrait, Said};
+use portico_protocol::stream::PageView;
 use portico_protocol::triggers::Trigger;
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +25,9 @@ pub(super) struct Known {
     /// All of it together: what decisions and triggers go by.
     memory: Memory,
     /// What they said, and were asked, under this name.
-    own_words: Words,
+    own_portrait: Portrait,
     /// The same under all names.
-    words: Words,
+    portrait: Portrait,
     pub(super) heard: Heard,
     /// What others say of them.
     told: Profile,
@@ -59,7 +60,7 @@ pub(crate) struct Merged {
     pub(crate) is_own: bool,
     /// What was said there.
     #[serde(default)]
-    pub(crate) words: Words,
+    pub(crate) portrait: Portrait,
 }
 
 /// What was done under another name, on its way to be taken over.
@@ -71,7 +72,7 @@ pub(crate) struct History {
     /// When it was first taken over, as the device says; 0 for never.
     pub(crate) taken_ms: u64,
     pub(crate) memory: Memory,
-    pub(crate) words: Words,
+    pub(crate) portrait: Portrait,
 }
 
 /// What became of a question.
@@ -115,10 +116,10 @@ impl Did {
     }
 
     /// Adds what was said of it.
-    pub(crate) fn note(&self, words: &mut Words) {
+    pub(crate) fn note(&self, portrait: &mut Portrait) {
         for (_, Replied { asked, said }) in &self.replied {
-            words.ask(*asked);
-            said.iter().for_each(|said| words.say(said.clone()));
+            portrait.ask(*asked);
+            said.iter().for_each(|said| portrait.say(said.clone()));
         }
     }
 
@@ -137,11 +138,11 @@ impl Known {
     const MOST_SOURCES: usize = 256;
 
     pub(super) fn new(
-        Stored { did: (seen_ms, mut own), own_words, merged, heard, told, links, consent }: Stored,
+        Stored { did: (seen_ms, mut own), own_portrait, merged, heard, told, links, consent }: Stored,
     ) -> Self {
         let memory = Memory { triggers: std::mem::take(&mut own.triggers), ..Memory::default() };
         let mut known =
-            Self { seen_ms, own, own_words, merged, memory, heard, told, links, consent, ..Self::default() };
+            Self { seen_ms, own, own_portrait, merged, memory, heard, told, links, consent, ..Self::default() };
         known.put_together();
         known
     }
@@ -161,7 +162,7 @@ impl Known {
         self.seen_ms == 0
             && self.person.is_none()
             && self.told.is_empty()
-            && self.own_words.is_empty()
+            && self.own_portrait.is_empty()
             && self.links.is_empty()
             && self.consent.is_none()
             && self.merged.is_empty()
@@ -173,12 +174,12 @@ impl Known {
     }
 
     /// What they said and were asked.
-    pub(super) fn words(&self) -> &Words {
-        &self.words
+    pub(super) fn portrait(&self) -> &Portrait {
+        &self.portrait
     }
 
-    pub(super) fn own_words(&self) -> &Words {
-        &self.own_words
+    pub(super) fn own_portrait(&self) -> &Portrait {
+        &self.own_portrait
     }
 
     /// What others say of them, by attribute and source.
@@ -189,7 +190,7 @@ impl Known {
     /// What everybody says of them, they themselves included.
     pub(super) fn profile(&self) -> Profile {
         let mut profile = self.told.clone();
-        self.words.tell(&mut profile);
+        self.portrait.tell(&mut profile);
         profile
     }
 
@@ -256,8 +257,8 @@ impl Known {
 
     /// A question was put to them.
     pub(super) fn ask(&mut self, asked: Asked) {
-        self.own_words.ask(asked);
-        self.words.ask(asked);
+        self.own_portrait.ask(asked);
+        self.portrait.ask(asked);
     }
 
     /// They said something of themselves.
@@ -269,8 +270,8 @@ impl Known {
             value: serde_json::from_str(&said.value).unwrap_or_default(),
         };
         self.changes.push(change);
-        self.own_words.say(said.clone());
-        self.words.say(said);
+        self.own_portrait.say(said.clone());
+        self.portrait.say(said);
     }
 
     /// What they did under this name, with the triggers that wait.
@@ -289,20 +290,23 @@ impl Known {
             until_ms: self.seen_ms,
             taken_ms: 0,
             memory: self.own(),
-            words: self.own_words.clone(),
+            portrait: self.own_portrait.clone(),
         };
         let theirs = self.merged.iter().filter_map(|(source, merged)| {
             let memory = merged.memory.clone()?;
-            let words = merged.words.clone();
-            Some(History { source: source.clone(), until_ms: merged.until_ms, taken_ms: 0, memory, words })
+            let portrait = merged.portrait.clone();
+            Some(History { source: source.clone(), until_ms: merged.until_ms, taken_ms: 0, memory, portrait })
         });
         std::iter::once(own).chain(theirs).collect()
     }
 
     /// A page view, and a decision.
-    pub(super) fn see(&mut self, topic: Option<&str>, period_ms: u64, now_ms: u64) {
+    pub(super) fn see(&mut self, view: &PageView, period_ms: u64, now_ms: u64) {
+        for portrait in [&mut self.own_portrait, &mut self.portrait] {
+            portrait.stream.see(view, now_ms);
+        }
         for memory in [&mut self.own, &mut self.memory] {
-            memory.see(topic, self.seen_ms, now_ms);
+            memory.see(view.topic.as_deref(), self.seen_ms, now_ms);
             memory.enter(period_ms, now_ms);
         }
         // They stay in one arm, whichever name they entered it by.
@@ -345,7 +349,7 @@ impl Known {
         if self.was_erased(&history) {
             return false;
         }
-        let History { source, until_ms, memory, words, .. } = history;
+        let History { source, until_ms, memory, portrait, .. } = history;
         let known = self.merged.get(&source);
         if known.is_some_and(|known| known.memory.is_none() || known.until_ms >= until_ms) {
             return false;
@@ -357,7 +361,7 @@ impl Known {
                 waiting.push(*begun);
             }
         }
-        self.merged.insert(source, Merged { at_ms, until_ms, memory: Some(memory), is_own: false, words });
+        self.merged.insert(source, Merged { at_ms, until_ms, memory: Some(memory), is_own: false, portrait });
         self.keep_bounds();
         self.put_together();
         true
@@ -366,7 +370,7 @@ impl Known {
     /// Gives a history back, for good; false where there is none of the source.
     pub(super) fn undo(&mut self, source: &str) -> bool {
         let Some(merged) = self.merged.get_mut(source).filter(|merged| !merged.is_own) else { return false };
-        merged.words = Words::default();
+        merged.portrait = Portrait::default();
         if let Some(memory) = merged.memory.take() {
             // Nor does anything wait for them that began there.
             self.memory.triggers.retain(|begun| begun.fired || !memory.triggers.contains(begun));
@@ -393,7 +397,7 @@ impl Known {
             {
                 merged.is_own = true;
                 self.own.add(&memory);
-                self.own_words.add(&std::mem::take(&mut merged.words));
+                self.own_portrait.add(&std::mem::take(&mut merged.portrait));
             }
         }
         while let Some(source) = self.oldest(Self::MOST_SOURCES, |_| true) {
@@ -413,8 +417,8 @@ impl Known {
         let triggers = std::mem::take(&mut self.memory.triggers);
         self.memory = Memory { triggers, ..self.own.clone() };
         self.merged.values().filter_map(|merged| merged.memory.as_ref()).for_each(|other| self.memory.add(other));
-        self.words = self.own_words.clone();
-        self.merged.values().for_each(|merged| self.words.add(&merged.words));
+        self.portrait = self.own_portrait.clone();
+        self.merged.values().for_each(|merged| self.portrait.add(&merged.portrait));
     }
 }
 
@@ -422,7 +426,7 @@ impl Known {
 #[derive(Default)]
 pub(super) struct Stored {
     pub(super) did: (u64, Memory),
-    pub(super) own_words: Words,
+    pub(super) own_portrait: Portrait,
     pub(super) merged: BTreeMap<String, Merged>,
     pub(super) heard: Heard,
     pub(super) told: Profile,
@@ -478,7 +482,11 @@ mod tests {
         for topic in topics {
             memory.see(Some(topic), 0, NOW);
         }
-        History { source: source.to_owned(), until_ms, taken_ms: 0, memory, words: Words::default() }
+        History { source: source.to_owned(), until_ms, taken_ms: 0, memory, portrait: Portrait::default() }
+    }
+
+    fn view(topic: Option<&str>) -> PageView {
+        PageView { topic: topic.map(str::to_owned), ..PageView::default() }
     }
 
     fn views(known: &Known) -> Vec<(&str, u32)> {
@@ -488,14 +496,14 @@ mod tests {
     #[test]
     fn a_history_is_taken_over_once_and_can_be_given_back() {
         let mut known = Known::default();
-        known.see(Some("cards"), 1, NOW);
+        known.see(&view(Some("cards")), 1, NOW);
         assert!(known.merge(history("visitor/1", 5, &["loans", "loans"]), NOW));
         assert!(!known.merge(history("visitor/1", 5, &["loans", "loans"]), NOW), "the same again");
         assert_eq!(views(&known), [("loans", 2), ("cards", 1)]);
         // They went on without a name, and came back.
         assert!(known.merge(history("visitor/1", 9, &["loans", "loans", "loans"]), NOW));
         assert_eq!(views(&known), [("loans", 3), ("cards", 1)]);
-        known.see(Some("cards"), 1, NOW);
+        known.see(&view(Some("cards")), 1, NOW);
         assert!(known.undo("visitor/1") && !known.undo("visitor/2"));
         assert_eq!(views(&known), [("cards", 2)]);
         assert!(!known.merge(history("visitor/1", 20, &["loans"]), NOW), "what was undone stays so");
@@ -513,8 +521,8 @@ mod tests {
         };
         assert_eq!(together([0, 1]), together([1, 0]));
         let (mut one, mut other) = (Known::default(), Known::default());
-        one.see(Some("a"), 1, NOW);
-        other.see(Some("b"), 1, NOW);
+        one.see(&view(Some("a")), 1, NOW);
+        other.see(&view(Some("b")), 1, NOW);
         for _ in 0..3 {
             for history in one.histories("customer/one") {
                 if history.source != "customer/other" {
@@ -615,7 +623,7 @@ mod tests {
         let mut before = history("visitor/1", 5, &["loans"]);
         before.memory.entered_ms = NOW - 5;
         known.merge(before, NOW);
-        known.see(None, 10 * NOW, NOW);
+        known.see(&view(None), 10 * NOW, NOW);
         assert_eq!((known.memory().entered_ms, known.own().entered_ms), (NOW - 5, NOW - 5));
     }
 

@@ -21,7 +21,8 @@ use portico_protocol::customers::{ConsentRecord, CustomerRecord, Membership, Mer
 use portico_protocol::id::{PersonId, VisitorId};
 use portico_protocol::limits::{CONSENTS, PROFILE_CHANGES};
 use portico_protocol::profile::{COMPUTED, Profile, ProfileChange, SERVER, Told};
-use portico_protocol::seal::{Memory, Said, VISITOR_DAYS, Words};
+use portico_protocol::seal::{Memory, Portrait, Said, VISITOR_DAYS};
+use portico_protocol::stream::{PageView, Stream};
 use portico_protocol::triggers::Trigger;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ const SCHEMA: [&str; 16] = [
     "CREATE TABLE IF NOT EXISTS told (source TEXT PRIMARY KEY, told TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS changes (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, attribute TEXT NOT NULL, change TEXT NOT NULL)",
     // What they said and were asked, under their own name ('') and as it came with the histories that were taken over.
-    "CREATE TABLE IF NOT EXISTS words (source TEXT PRIMARY KEY, words TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS portrait (source TEXT PRIMARY KEY, portrait TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS consents (seq INTEGER PRIMARY KEY, consent TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS links (kind TEXT PRIMARY KEY, link TEXT NOT NULL) WITHOUT ROWID",
     // When they are to be valued next.
@@ -140,7 +141,7 @@ pub(crate) struct See {
     pub(crate) issued_s: Option<u64>,
     /// What they did on this device before they were known.
     pub(crate) history: Option<History>,
-    pub(crate) topic: Option<String>,
+    pub(crate) view: PageView,
     /// What of it rules or triggers are about.
     pub(crate) happened: Vec<Happened>,
     pub(crate) plan: Plan,
@@ -163,8 +164,7 @@ pub(crate) enum Seen {
         memory: Box<Memory>,
         /// What everybody says of them.
         profile: Profile,
-        /// Questions that were put to them.
-        asked: Vec<Asked>,
+        portrait: Box<Portrait>,
         /// What they last said on consent.
         consent: Option<ConsentRecord>,
         /// Whether the history was taken over.
@@ -348,8 +348,8 @@ pub(crate) struct Say {
 impl Call for Say {
     const BINDING: &'static str = "VISITOR";
     const PATH: &'static str = "/say";
-    /// What everybody says of them now.
-    type Answer = Profile;
+    /// What everybody says of them now, and the trace of their page views.
+    type Answer = (Profile, Stream);
 }
 
 /// They say what they agree to.
@@ -537,7 +537,7 @@ impl Object for VisitorObject {
 
 impl VisitorObject {
     async fn see(&self, call: See) -> Result<Seen, Failure> {
-        let See { issued_s, history, topic, happened, plan, period_ms, now_ms } = call;
+        let See { issued_s, history, view, happened, plan, period_ms, now_ms } = call;
         let fresh = PersonId::new(random()?);
         let seen = self.core.with(&self.state, |known| {
             if !known.admits(issued_s) {
@@ -546,7 +546,7 @@ impl VisitorObject {
             let before = known.memory().triggers.clone();
             let was_erased = history.as_ref().is_some_and(|history| known.was_erased(history));
             let merged = history.is_some_and(|history| known.merge(history, now_ms));
-            known.see(topic.as_deref(), period_ms, now_ms);
+            known.see(&view, period_ms, now_ms);
             let happened = happened.into_iter().map(|what| (None, what)).collect();
             let fired = known.did(Did { happened, ..Did::default() }, &plan.triggers, now_ms);
             let is_first = known.person.is_none();
@@ -555,7 +555,7 @@ impl VisitorObject {
                 person,
                 memory: Box::new(known.memory().clone()),
                 profile: known.profile(),
-                asked: known.words().asked.clone(),
+                portrait: Box::new(known.portrait().clone()),
                 consent: known.consent.clone(),
                 has_merged: merged,
                 was_erased,
@@ -689,7 +689,8 @@ impl VisitorObject {
         let snapshot = snapshot::for_object(&self.core.env, &plan.site).await?;
         let object = self.state.id().to_string();
         let valued = self.core.with(&self.state, |known| {
-            let valued = valuation::value(&snapshot, &known.profile(), known.memory(), now_ms);
+            let valued =
+                valuation::value(&snapshot, &known.profile(), (known.memory(), &known.portrait().stream), now_ms);
             known.tell(COMPUTED, valued.values.clone(), false, now_ms);
             valued
         })?;
@@ -788,7 +789,10 @@ impl VisitorObject {
                 tiers: BTreeMap::new(),
                 groups,
                 consents,
-                asked: known.words().asked.clone(),
+                asked: known.portrait().asked.clone(),
+                stream: known.portrait().stream.clone(),
+                intent: None,
+                left_off: Vec::new(),
                 memory: known.memory().clone(),
                 seen_at: known.seen_ms,
                 merged,
@@ -883,15 +887,15 @@ impl VisitorObject {
 
     fn ask(&self, call: &Ask) -> Result<(), Failure> {
         self.core.with(&self.state, |known| known.ask(call.asked))?;
-        self.core.write_words()
+        self.core.write_portrait()
     }
 
-    async fn say(&self, call: Say) -> Result<Profile, Failure> {
+    async fn say(&self, call: Say) -> Result<(Profile, Stream), Failure> {
         let profile = self.core.with(&self.state, |known| {
             call.said.into_iter().for_each(|said| known.say(said));
-            known.profile()
+            (known.profile(), known.portrait().stream.clone())
         })?;
-        self.core.write_words()?;
+        self.core.write_portrait()?;
         self.core.write_changes()?;
         self.value_soon(self.plan()?.as_ref()).await?;
         Ok(profile)
@@ -985,14 +989,14 @@ impl Core {
                          ON CONFLICT DO UPDATE SET seen = excluded.seen, memory = excluded.memory";
             sql.run(write, vec![number(known.seen_ms), serde_json::to_string(&known.own())?.into()])
         })?;
-        self.write_words()
+        self.write_portrait()
     }
 
     /// Writes what they said and were asked under their own name.
-    fn write_words(&self) -> Result<(), Failure> {
-        self.write(|known, sql| match known.own_words() {
-            words if words.is_empty() => Ok(()),
-            words => write_words(sql, "", words),
+    fn write_portrait(&self) -> Result<(), Failure> {
+        self.write(|known, sql| match known.own_portrait() {
+            portrait if portrait.is_empty() => Ok(()),
+            portrait => write_portrait(sql, "", portrait),
         })
     }
 
@@ -1050,10 +1054,10 @@ impl Core {
     fn write_merged(&self) -> Result<(), Failure> {
         self.write(|known, sql| {
             sql.run("DELETE FROM merged", Vec::new())?;
-            sql.run("DELETE FROM words WHERE source <> ''", Vec::new())?;
-            for (source, Merged { at_ms, until_ms, memory, is_own, words }) in known.merged() {
-                if !words.is_empty() {
-                    write_words(sql, source, words)?;
+            sql.run("DELETE FROM portrait WHERE source <> ''", Vec::new())?;
+            for (source, Merged { at_ms, until_ms, memory, is_own, portrait }) in known.merged() {
+                if !portrait.is_empty() {
+                    write_portrait(sql, source, portrait)?;
                 }
                 let memory = memory.as_ref().map(serde_json::to_string).transpose()?;
                 let memory = memory.map_or(SqlStorageValue::Null, SqlStorageValue::from);
@@ -1073,9 +1077,9 @@ impl Core {
     }
 }
 
-fn write_words(sql: &Sql, source: &str, words: &Words) -> Result<(), Failure> {
-    let write = "INSERT INTO words VALUES (?, ?) ON CONFLICT DO UPDATE SET words = excluded.words";
-    sql.run(write, vec![source.into(), serde_json::to_string(words)?.into()])
+fn write_portrait(sql: &Sql, source: &str, portrait: &Portrait) -> Result<(), Failure> {
+    let write = "INSERT INTO portrait VALUES (?, ?) ON CONFLICT DO UPDATE SET portrait = excluded.portrait";
+    sql.run(write, vec![source.into(), serde_json::to_string(portrait)?.into()])
 }
 
 fn read(sql: &Sql) -> Result<Known, Failure> {
@@ -1083,17 +1087,17 @@ fn read(sql: &Sql) -> Result<Known, Failure> {
         Some(mut row) => (row.number()?, serde_json::from_str(&row.text()?)?),
         None => (0, Memory::default()),
     };
-    let mut words = BTreeMap::new();
-    for mut row in sql.rows("SELECT source, words FROM words", Vec::new())? {
-        words.insert(row.text()?, serde_json::from_str(&row.text()?)?);
+    let mut portrait = BTreeMap::new();
+    for mut row in sql.rows("SELECT source, portrait FROM portrait", Vec::new())? {
+        portrait.insert(row.text()?, serde_json::from_str(&row.text()?)?);
     }
-    let own_words: Words = words.remove("").unwrap_or_default();
+    let own_portrait: Portrait = portrait.remove("").unwrap_or_default();
     let mut merged = BTreeMap::new();
     for mut row in sql.rows("SELECT source, at, until, coalesce(memory, ''), own FROM merged", Vec::new())? {
         let (source, at_ms, until_ms, memory) = (row.text()?, row.number()?, row.number()?, row.text()?);
         let memory = if memory.is_empty() { None } else { Some(serde_json::from_str(&memory)?) };
-        let words = words.remove(&source).unwrap_or_default();
-        merged.insert(source, Merged { at_ms, until_ms, memory, is_own: row.number()? == 1, words });
+        let portrait = portrait.remove(&source).unwrap_or_default();
+        merged.insert(source, Merged { at_ms, until_ms, memory, is_own: row.number()? == 1, portrait });
     }
     let moment = |table| -> Result<u64, Failure> {
         let at = sql.first(&format!("SELECT at FROM {table}"), Vec::new())?;
@@ -1133,7 +1137,7 @@ fn read(sql: &Sql) -> Result<Known, Failure> {
     let consent = read_all(consent)?.pop();
     let person = sql.first("SELECT id FROM person", Vec::new())?.map(|mut row| row.text()).transpose()?;
     let person = person.map(|id| id.parse()).transpose().map_err(|_| Failure::Internal("a person without a name"))?;
-    let mut known = Known::new(Stored { did, own_words, merged, heard, told, links, consent });
+    let mut known = Known::new(Stored { did, own_portrait, merged, heard, told, links, consent });
     (known.signed_out_s, known.erased_ms, known.person) = (signed_out_s, erased_ms, person);
     known.value_at_ms = moment("valued")?;
     Ok(known)

@@ -20,8 +20,9 @@ use portico_protocol::limits::BODY_BYTES;
 use portico_protocol::problem::ProblemKind;
 use portico_protocol::profile::Profile;
 use portico_protocol::report::DecisionSample;
-use portico_protocol::seal::{Memory, OfferRecord, Purpose, SealError, VisitorRecord};
+use portico_protocol::seal::{Memory, OfferRecord, Portrait, Purpose, SealError, VisitorRecord};
 use portico_protocol::site::SiteConfig;
+use portico_protocol::stream::PageView;
 use worker::{Context, Env};
 
 use crate::access::{self, Caller};
@@ -34,6 +35,7 @@ use crate::log;
 use crate::memory;
 use crate::objects::visitor::{self, Agreed, Did, See, Seen, Who};
 use crate::objects::{call, ledger};
+use crate::page_counts;
 use crate::recording::shard_of;
 use crate::routes::metrics::{Counted, count};
 use crate::snapshot::Snapshot;
@@ -64,8 +66,7 @@ struct Known {
     person: PersonId,
     memory: Box<Memory>,
     profile: Profile,
-    /// Questions that were put to them.
-    asked: Vec<Asked>,
+    portrait: Box<Portrait>,
     /// What their device is to have as its token from now on, where that changes.
     token: Option<VisitorRecord>,
 }
@@ -96,9 +97,13 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     if asked.customer.is_some() && !caller.trusted {
         return Err(Failure::refused(ProblemKind::Forbidden, "Only a secret key may name a customer."));
     }
-    facts::read_page(&mut asked, &caller.snapshot.settings.config.pages);
+    let page = facts::read_page(&mut asked, &caller.snapshot);
     let now_ms = now_ms();
     let (mut visitor, consent) = identify(&asked, private, &caller, env, now_ms).await?;
+    let is_counted = consent.analytics && !asked.again && asked.identity.is_none() && asked.customer.is_none();
+    if let Some(page) = page.filter(|_| is_counted) {
+        page_counts::note(env, context, &caller.snapshot.site, page);
+    }
     let prepared = prepare(&mut asked, &caller, (&visitor, consent), &user_agent, now_ms)?;
 
     let snapshot = Rc::clone(&caller.snapshot);
@@ -210,15 +215,15 @@ fn inquiry(
     }
     let before = match visitor {
         Visitor::Unknown => return None,
-        Visitor::Anonymous(record) => &record.words.asked,
-        Visitor::Known(known) => &known.asked,
+        Visitor::Anonymous(record) => &record.portrait.asked,
+        Visitor::Known(known) => &known.portrait.asked,
     };
     let inquiry = inquire(&snapshot.settings.policy, &snapshot.predictor, question, before)?;
     let text = config.question(inquiry.id, &request.locale)?;
     let (question, at_ms) = (Asked::mark(inquiry.id), question.now_ms);
     let asked = inquiry.is_new.then_some(Asked { question, at_ms, reply: Reply::Open });
     if let (Visitor::Anonymous(record), Some(asked)) = (visitor, asked) {
-        record.words.ask(asked);
+        record.portrait.ask(asked);
     }
     Some(Inquiry { text, asked })
 }
@@ -342,7 +347,7 @@ async fn identify(
     if !consent.personalization {
         return Ok((Visitor::Unknown, consent));
     }
-    let topic = facts::topic(asked).filter(|_| !asked.again);
+    let view = if asked.again { PageView::default() } else { facts::view(asked, &snapshot.settings.config.pages) };
     let period_ms = snapshot.settings.policy.period_ms();
     let page_events = if asked.again { Vec::new() } else { facts::page_events(asked, snapshot) };
     // A visitor token that does not open is no reason to refuse: its bearer becomes a new visitor.
@@ -355,10 +360,9 @@ async fn identify(
         let (history, mut token) = taken.unwrap_or_default();
         let plan = memory::plan(snapshot, Who::Customer(customer.id.clone()));
         let issued_s = asked.identity.is_some().then_some(customer.issued_s);
-        let topic = topic.map(str::to_owned);
-        let see = See { issued_s, history, topic, happened: page_events, plan, period_ms, now_ms };
+        let see = See { issued_s, history, view, happened: page_events, plan, period_ms, now_ms };
         let seen = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
-        let Seen::Known { person, memory, profile, asked: put, consent: agreed, has_merged, was_erased } = seen else {
+        let Seen::Known { person, memory, profile, portrait, consent: agreed, has_merged, was_erased } = seen else {
             return Err(identity::refused(IdentityError::SignedOut));
         };
         if was_erased {
@@ -370,10 +374,11 @@ async fn identify(
         if let Some(record) = agreed {
             consent = record.consent.beside(Some(consent));
         }
-        return Ok((Visitor::Known(Box::new(Known { customer, person, memory, profile, asked: put, token })), consent));
+        return Ok((Visitor::Known(Box::new(Known { customer, person, memory, profile, portrait, token })), consent));
     }
     let mut record = visitor.map_or_else(|| memory::anybody(now_ms), Ok)?;
-    record.memory.see(topic, record.seen_ms, now_ms);
+    record.memory.see(view.topic.as_deref(), record.seen_ms, now_ms);
+    record.portrait.stream.see(&view, now_ms);
     record.memory.enter(period_ms, now_ms);
     let page = page_events.into_iter().map(|event| (None, event)).collect();
     memory::anonymous(env, snapshot, &mut record, Did { happened: page, ..Did::default() }, now_ms).await?;
@@ -398,14 +403,16 @@ fn prepare(
         Visitor::Unknown => (decision.to_string(), Memory { entered_ms: now_ms, ..Memory::default() }),
         Visitor::Anonymous(record) => {
             facts::of_memory(&mut facts, &record.memory, &caller.snapshot);
+            facts::of_stream(&mut facts, &record.portrait.stream, now_ms);
             let mut profile = Profile::new();
-            record.words.tell(&mut profile);
+            record.portrait.tell(&mut profile);
             facts.extend(Source::Profile, believed(&profile));
             (record.id.to_string(), record.memory.clone())
         }
         Visitor::Known(known) => {
-            let Known { customer, memory, profile, .. } = known.as_ref();
+            let Known { customer, memory, profile, portrait, .. } = known.as_ref();
             facts::of_memory(&mut facts, memory, &caller.snapshot);
+            facts::of_stream(&mut facts, &portrait.stream, now_ms);
             facts.extend(Source::Profile, believed(profile));
             facts.extend(Source::Identity, customer.attributes.clone());
             (format!("customer {}", customer.id), Memory::clone(memory))
