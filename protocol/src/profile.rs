@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_is_too_old_gives_way() {
-        let config = config(json!({ "attributes": { "job": { "keep_days": 10 } } }));
+        let config = config(json!({ "precedence": ["server"], "attributes": { "job": { "keep_days": 10 } } }));
         let both = [("server", told("a", DAY_MS)), ("segment", told("b", 8 * DAY_MS))];
         assert_eq!(best(&config, &both, 10 * DAY_MS).as_deref(), Some("server"));
         assert_eq!(best(&config, &both, 11 * DAY_MS).as_deref(), Some("segment"));
