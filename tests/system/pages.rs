@@ -381,6 +381,25 @@ async fn the_console_shows_what_is_learned() -> Result<()> {
     }
     browser.look(Look::DESK).await?;
     assert_eq!(browser.axe().await?, Vec::<String>::new());
+    // What people are after, and what customers are worth.
+    browser.run("document.querySelector('a[href=\"#/customers\"]').click()").await?;
+    browser
+        .until("return document.querySelectorAll('.pages-table tbody tr').length > 3 && document.body.innerText.includes('most-valuable')")
+        .await?;
+    for (name, look) in [
+        ("desk", Look::DESK),
+        ("phone", Look::PHONE),
+        ("desk-dark", Look::DESK.dark()),
+        ("phone-dark", Look::PHONE.dark()),
+    ] {
+        browser.look(look).await?;
+        browser.run("scrollTo(0, 0); await new Promise(done => setTimeout(done, 300))").await?;
+        browser.picture(&format!("console-customers-{name}")).await?;
+        assert_eq!(browser.axe().await?, Vec::<String>::new(), "{name}");
+    }
+    browser.look(Look::DESK.dark()).await?;
+    browser.run("[...document.querySelectorAll('.segmented button')].find(button => button.textContent === '简体中文').click()").await?;
+    browser.picture("console-customers-zh").await?;
     assert_eq!(browser.complaints().await?, Vec::<String>::new());
     Ok(())
 }

@@ -6,8 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use portico_tests::{Answer, World};
 use reqwest::Method;
+use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+
+use crate::triggers::alarm_is_due;
 
 fn now_ms() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
@@ -319,7 +322,7 @@ async fn a_visitor_is_asked_one_thing_and_never_again() -> Result<()> {
     assert_eq!(sees(&world, "peter").await?, "savings-plus");
     let source = known.at("/merged/0/source").clone();
     world.server(Method::POST, "/v1/customers/peter/merge/undo", Some(&json!({ "source": source }))).await?;
-    assert_eq!(record(&world, "peter").await?.at("/profile"), &json!({}));
+    assert_eq!(record(&world, "peter").await?.at("/profile/home"), &Value::Null);
     Ok(())
 }
 
@@ -338,7 +341,7 @@ async fn a_customer_is_asked_on_one_device_and_not_on_another() -> Result<()> {
     });
     assert_eq!(world.post("/v1/events", &events).await?.at("/accepted"), 1);
     let declined = record(&world, "peter").await?;
-    assert_eq!((declined.at("/asked/0/reply"), declined.at("/attributes")), (&json!("declined"), &json!({})));
+    assert_eq!((declined.at("/asked/0/reply"), declined.at("/attributes/home")), (&json!("declined"), &Value::Null));
     assert_eq!(ask().await?.at("/question"), &Value::Null);
     // What the record has of it: that it was asked, not what was said.
     let lines = world.server(Method::GET, "/v1/events", None).await?;
@@ -387,10 +390,9 @@ async fn customers_are_valued_when_something_changes_and_put_on_levels() -> Resu
     let world = World::start().await?;
     let mut config = first_for(&world, "savings-plus", json!({ "tier": "value", "in": ["most-valuable"] }))?;
     let attributes = config["decisions"]["attributes"].as_array_mut().context("no attributes")?;
-    for name in ["revenue", "cost", "actual_value", "potential_value"] {
+    for name in ["revenue", "cost"] {
         attributes.push(json!({ "name": name, "type": "number", "source": "profile", "learn": false }));
     }
-    attributes.push(json!({ "name": "value_tier", "type": "text", "source": "profile", "learn": false }));
     config["decisions"]["computed"] = json!([
         { "attribute": "actual_value", "terms": [{ "attr": "revenue" }, { "attr": "cost", "times": -1 }] },
         { "attribute": "potential_value", "terms": [{ "attr": "actual_value" }, { "offers": true, "times": 50 }] },
@@ -459,5 +461,26 @@ async fn customers_are_valued_when_something_changes_and_put_on_levels() -> Resu
 
     world.server(Method::POST, "/v1/customers/peter/erase", None).await?;
     assert_eq!(report().await?.get("most-valuable"), Some(&0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn customers_are_valued_every_night() -> Result<()> {
+    let mut world = World::start().await?;
+    put(&world, "peter", json!({ "attributes": { "revenue_12m": 900, "cost_12m": 100 } })).await?;
+    until(&world, "peter", "/attributes/actual_value", &json!(800.0)).await?;
+    // The night comes, and what it goes by is another.
+    world.edge.kill().await?;
+    let object = world.database("VisitorObject")?;
+    let changed = "UPDATE told SET told = replace(told, '900', '700') WHERE source = 'server'";
+    assert_eq!(Connection::open(&object)?.execute(changed, [])?, 1);
+    assert_eq!(Connection::open(&object)?.execute("UPDATE valued SET at = 1", [])?, 1);
+    alarm_is_due(&object)?;
+    world.edge.restart().await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    until(&world, "peter", "/attributes/actual_value", &json!(600.0)).await?;
+    world.edge.kill().await?;
+    let next: i64 = Connection::open(&object)?.query_row("SELECT at FROM valued", [], |row| row.get(0))?;
+    assert!((1..=86_400_000).contains(&(next - now_ms() as i64)), "the next night is at {next}");
     Ok(())
 }

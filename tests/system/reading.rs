@@ -135,7 +135,7 @@ async fn the_hour_is_the_visitors_own() -> Result<()> {
     let first = async |offset: i64| {
         let mut question = world.question();
         question["offset"] = json!(offset);
-        Ok::<_, anyhow::Error>(world.post("/v1/decide", &question).await?)
+        world.post("/v1/decide", &question).await
     };
     assert_eq!(first(540).await?.at("/placements/0/offers/0/offer"), "savings-plus", "nine hours ahead of UTC");
     assert_ne!(first(0).await?.at("/placements/0/offers/0/offer"), "savings-plus");

@@ -1,6 +1,7 @@
 //! Triggers on what visitors do and stop doing, and the webhooks that hear of them, with a real receiver.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -210,6 +211,17 @@ async fn a_message_is_sent_until_it_is_taken_and_can_be_sent_again() -> Result<(
     Ok(())
 }
 
+/// Lets the time come for the alarm of the only object of its class, while the edge is down.
+pub(crate) fn alarm_is_due(object: &Path) -> Result<()> {
+    let alarms = Connection::open(object.with_file_name("metadata.sqlite"))?;
+    // Times of alarms are in nanoseconds since 1970, and both places have to agree.
+    let due = "UPDATE _cf_METADATA SET value = 1 WHERE key = 1";
+    let of_object = Connection::open(object)?.execute(due, [])?;
+    let of_class = alarms.execute("UPDATE _cf_ALARM SET scheduled_time = 1", [])?;
+    anyhow::ensure!((of_object, of_class) == (1, 1), "no alarm is set");
+    Ok(())
+}
+
 #[tokio::test]
 async fn who_is_not_known_and_does_not_come_back_is_forgotten() -> Result<()> {
     const DAY_MS: i64 = 86_400_000;
@@ -231,13 +243,7 @@ async fn who_is_not_known_and_does_not_come_back_is_forgotten() -> Result<()> {
             days * DAY_MS
         );
         Connection::open(&object)?.execute(&shift, [])?;
-        let alarms = Connection::open(object.with_file_name("metadata.sqlite"))?;
-        // Times of alarms are in nanoseconds since 1970, and both places have to agree.
-        let due = "UPDATE _cf_METADATA SET value = 1 WHERE key = 1";
-        let of_object = Connection::open(&object)?.execute(due, [])?;
-        let of_class = alarms.execute("UPDATE _cf_ALARM SET scheduled_time = 1", [])?;
-        anyhow::ensure!((of_object, of_class) == (1, 1), "no alarm is set");
-        drop(alarms);
+        alarm_is_due(&object)?;
         world.edge.restart().await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         world.edge.kill().await?;

@@ -107,7 +107,7 @@ fn pages(c: Console) -> impl IntoView {
                 match pages.is_empty() {
                     true => empty(c, c.t().pages_empty).into_any(),
                     false => view! {
-                        <div class="table-scroll" tabindex="0" role="region" aria-labelledby="pages-title">
+                        <div class="table-scroll" tabindex="0" role="group" aria-labelledby="pages-title">
                             <table class="pages-table">
                                 <thead><tr>
                                     <th scope="col">{c.t().page}</th>

@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::identity::{Claims, DemoIdentity};
-use crate::publish::{PARTNER_KEY, SITE_KEY};
+use crate::publish::{PARTNER_KEY, SECRET_KEY, SITE_KEY};
 use judge::Judge;
 pub use report::Report;
 use report::Seen;
@@ -31,6 +31,8 @@ use world::{KINDS, Visit};
 
 /// Visits under way at once.
 const CONCURRENT: usize = 24;
+/// One customer of so many has figures in the bank's books.
+const KNOWN_EVERY: u64 = 8;
 /// Visits between two lines of progress where no bar can be drawn.
 const LINE_EVERY: u64 = 1_000;
 /// How long a request is tried again before the run gives up: longer than a restart of the edge.
@@ -125,6 +127,9 @@ impl Simulation {
             "placements": [{ "id": visit.placement }],
             "consent": { "analytics": visit.consents, "personalization": visit.consents },
         });
+        if let Some((customer, _)) = visit.customer.as_ref().filter(|_| number.is_multiple_of(KNOWN_EVERY)) {
+            self.store(customer, &visit.books()).await?;
+        }
         let answer: DecideResponse = self.post(origin, "/v1/decide", &question).await?;
         let placement = answer.placements.first().context("the edge answered without a placement")?;
         let arm =
@@ -155,6 +160,25 @@ impl Simulation {
         self.acknowledged.fetch_add(sent, Ordering::Relaxed);
 
         self.judge.judge(visit, arm, &shown, &reached, now_s() * 1000)
+    }
+
+    /// What the bank's own books say of a customer, stored as its servers would.
+    async fn store(&self, customer: &str, attributes: &Value) -> Result<()> {
+        let url = format!("{}/v1/customers/{customer}", self.options.edge_origin);
+        let body = json!({ "attributes": attributes }).to_string();
+        let give_up = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let sent = self.client.put(&url).bearer_auth(SECRET_KEY).body(body.clone()).send().await;
+            let trouble = match sent {
+                Ok(response) if response.status().is_success() => return Ok(()),
+                Ok(response) => response.status().to_string(),
+                Err(error) => error.to_string(),
+            };
+            if tokio::time::Instant::now() >= give_up {
+                bail!("/v1/customers: {trouble}");
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     fn token(&self, customer: &str, attributes: serde_json::Map<String, Value>) -> String {

@@ -33,6 +33,8 @@ struct Customers {
     regions: &'static [&'static str],
     products: &'static [&'static str],
     tenure: core::ops::RangeInclusive<u32>,
+    /// What they brought in twelve months, and what it cost to serve them.
+    books: (core::ops::RangeInclusive<u32>, core::ops::RangeInclusive<u32>),
 }
 
 const ACCOUNT: (&str, &str, bool) = ("account", "account-top", false);
@@ -50,6 +52,7 @@ pub(super) const KINDS: [Kind; 7] = [
             regions: &["south-east", "north-west", "south-west"],
             products: &["current_account", "credit_card", "mortgage"],
             tenure: 4..=20,
+            books: (250..=1_200, 40..=160),
         }),
         tastes: &[("savings-plus", 0.13), ("fixed-saver", 0.06), ("travel-card", 0.05), ("regular-saver", 0.03)],
     },
@@ -63,6 +66,7 @@ pub(super) const KINDS: [Kind; 7] = [
             regions: &["south-east", "north-west", "south-west"],
             products: &["current_account"],
             tenure: 0..=4,
+            books: (10..=120, 30..=80),
         }),
         tastes: &[("overdraft", 0.13), ("round-ups", 0.06), ("cashback-card", 0.03), ("travel-insurance", 0.03)],
     },
@@ -76,6 +80,7 @@ pub(super) const KINDS: [Kind; 7] = [
             regions: &["south-east", "north-west", "south-west"],
             products: &["current_account", "savings_plus"],
             tenure: 10..=40,
+            books: (60..=600, 30..=220),
         }),
         tastes: &[("car-insurance", 0.13), ("home-insurance", 0.05), ("fixed-saver", 0.05), ("regular-saver", 0.03)],
     },
@@ -150,6 +155,14 @@ impl Visit {
         });
         let consents = rng.f64() >= REFUSES;
         Self { kind, topic, placement, on_partner, customer, consents, luck: rng.u64(..) }
+    }
+
+    /// What the bank's books say of this customer, in its own currency.
+    pub(super) fn books(&self) -> Value {
+        let mut rng = Rng::with_seed(self.luck ^ 1);
+        let customers = KINDS.get(self.kind).and_then(|kind| kind.customer.as_ref());
+        let (revenue, cost) = customers.map_or((0..=0, 0..=0), |customers| customers.books.clone());
+        json!({ "revenue_12m": rng.u32(revenue), "cost_12m": rng.u32(cost) })
     }
 
     /// The true rate at which this person clicks on an offer.
