@@ -23,11 +23,6 @@ mod snapshot;
 mod triggers;
 mod valuation;
 
-/// The usual allocator searches longer for a place: a decision asks it for some hundred.
-#[cfg(target_arch = "wasm32")]
-#[global_allocator]
-static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
-
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::worker_sys::{self, web_sys};

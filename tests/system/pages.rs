@@ -384,7 +384,7 @@ async fn the_console_shows_what_is_learned() -> Result<()> {
     // What people are after, and what customers are worth.
     browser.run("document.querySelector('a[href=\"#/customers\"]').click()").await?;
     browser
-        .until("return document.querySelectorAll('.pages-table tbody tr').length > 3 && document.body.innerText.includes('most-valuable')")
+        .until("return document.querySelectorAll('.pages-table tbody tr').length > 3 && document.body.innerText.includes('most valuable')")
         .await?;
     for (name, look) in [
         ("desk", Look::DESK),

@@ -75,10 +75,10 @@ fn tier(tier: &TierReport) -> impl IntoView {
             .map(|(attribute, sum)| format!("{} {}", attribute.replace('_', " "), format::significant(*sum)));
         let worth = worth.collect::<Vec<String>>().join(" · ");
         let figure = format!("{} · {}", format::integer(level.customers), format::percent(share));
-        bar(level.level.clone(), share, figure, (!worth.is_empty()).then_some(worth))
+        bar(level.level.replace('-', " "), share, figure, (!worth.is_empty()).then_some(worth))
     });
     view! {
-        <h3 class="tier">{tier.tier.clone()}</h3>
+        <h3 class="tier">{tier.tier.replace('-', " ")}</h3>
         <ul class="bars">{levels.collect_view()}</ul>
     }
 }
@@ -135,7 +135,7 @@ fn row(c: Console, page: &PageReport) -> impl IntoView {
     view! {
         <tr>
             <th scope="row">
-                <span class="title">{if page.title.is_empty() { page.path.clone() } else { page.title.clone() }}</span>
+                {(!page.title.is_empty()).then(|| view! { <span class="title">{page.title.clone()}</span> })}
                 <small class="muted">{page.path.clone()}</small>
             </th>
             <td>{page.topic.clone().unwrap_or_else(|| "–".to_owned())}</td>
