@@ -114,6 +114,9 @@ pub struct ProfileChange {
     /// The new value; `null` where the source withdrew it or it ended.
     #[schema(value_type = Object)]
     pub value: serde_json::Value,
+    /// Why, where somebody decided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl ProfileConfig {

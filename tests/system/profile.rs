@@ -455,6 +455,10 @@ async fn customers_are_valued_when_something_changes_and_put_on_levels() -> Resu
     assert_eq!(jenny.at("/profile/value_tier/override/reason"), "Chairs the tenants' union", "{}", jenny.text);
     until(&world, "jenny", "/tiers/value", &json!("below-zero")).await?;
     assert_ne!(sees(&world, "jenny").await?, "savings-plus");
+    // The decision is over, that it was made and why stays on record.
+    let over = until(&world, "jenny", "/profile/value_tier", &Value::Null).await?;
+    assert_eq!((over.at("/changes/0/value"), over.at("/changes/1/value")), (&Value::Null, &json!("most-valuable")));
+    assert_eq!(over.at("/changes/1/reason"), "Chairs the tenants' union", "{}", over.text);
     let end = Instant::now() + Duration::from_secs(10);
     while report().await? != expect([1, 1, 1, 0]) {
         ensure!(Instant::now() < end, "{:?}", report().await?);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use portico_engine::{Asked, Seen};
 use portico_protocol::customers::ConsentRecord;
 use portico_protocol::id::PersonId;
-use portico_protocol::profile::{COMPUTED, Profile, ProfileChange, Told, VISITOR};
+use portico_protocol::profile::{COMPUTED, OVERRIDE, Profile, ProfileChange, Told, VISITOR};
 use portico_protocol::seal::{Memory, Portrait, Said};
 use portico_protocol::stream::PageView;
 use portico_protocol::triggers::Trigger;
@@ -196,18 +196,18 @@ impl Known {
 
     /// Takes in what a source says, in the place of all that it said before unless the rest stays.
     pub(super) fn tell(&mut self, source: &str, values: BTreeMap<String, Told>, keeps_others: bool, now_ms: u64) {
-        let mut change = |attribute: &str, value| {
+        let mut change = |attribute: &str, value, reason: Option<String>| {
             // What follows from the others changes whenever the models do, and says nothing that was told.
             if source == COMPUTED {
                 return;
             }
             let (attribute, source) = (attribute.to_owned(), source.to_owned());
-            self.changes.push(ProfileChange { at: now_ms, attribute, source, value });
+            self.changes.push(ProfileChange { at: now_ms, attribute, source, value, reason });
         };
         if !keeps_others {
             for (attribute, told) in &mut self.told {
                 if !values.contains_key(attribute) && told.remove(source).is_some() {
-                    change(attribute, serde_json::Value::Null);
+                    change(attribute, serde_json::Value::Null, None);
                 }
             }
         }
@@ -218,14 +218,15 @@ impl Known {
                 continue;
             }
             if known.is_none_or(|known| known.value != value.value) {
-                change(&attribute, value.value.clone());
+                change(&attribute, value.value.clone(), value.reason.clone());
             }
             told.insert(source.to_owned(), value);
         }
         self.told.retain(|_, told| !told.is_empty());
     }
 
-    /// Lets go of values whose time is over; the attributes and sources.
+    /// Lets go of values whose time is over; the attributes and sources whose changes go with them. What somebody decided stays
+    /// on record with its reason.
     pub(super) fn expire(&mut self, now_ms: u64) -> Vec<(String, String)> {
         let mut ended = Vec::new();
         for (attribute, told) in &mut self.told {
@@ -233,9 +234,11 @@ impl Known {
                 if told.until.is_none_or(|until| until > now_ms) {
                     return true;
                 }
-                ended.push((attribute.clone(), source.clone()));
+                if source != OVERRIDE {
+                    ended.push((attribute.clone(), source.clone()));
+                }
                 let (attribute, source, value) = (attribute.clone(), source.clone(), serde_json::Value::Null);
-                self.changes.push(ProfileChange { at: now_ms, attribute, source, value });
+                self.changes.push(ProfileChange { at: now_ms, attribute, source, value, reason: None });
                 false
             });
         }
@@ -245,7 +248,9 @@ impl Known {
 
     /// By attribute, before which time its changes are as old as a value of it may become.
     pub(super) fn old_changes(&self, now_ms: u64) -> Vec<(String, u64)> {
-        let all = self.told.iter().flat_map(|(attribute, told)| told.values().map(move |told| (attribute, told)));
+        let kept = |(source, _): &(&String, &Told)| *source != OVERRIDE;
+        let all = self.told.iter();
+        let all = all.flat_map(|(attribute, told)| told.iter().filter(kept).map(move |(_, told)| (attribute, told)));
         let lives = all.filter_map(|(attribute, told)| Some((attribute, told.until?.saturating_sub(told.at))));
         lives.map(|(attribute, life_ms)| (attribute.clone(), now_ms.saturating_sub(life_ms))).collect()
     }
@@ -268,6 +273,7 @@ impl Known {
             attribute: said.attribute.clone(),
             source: VISITOR.to_owned(),
             value: serde_json::from_str(&said.value).unwrap_or_default(),
+            reason: None,
         };
         self.changes.push(change);
         self.own_portrait.say(said.clone());

@@ -704,8 +704,11 @@ impl VisitorObject {
 
     /// Lets go of values whose time is over, and of what the history of changes says of them.
     fn expire(&self, now_ms: u64) -> Result<(), Failure> {
-        let ended = self.core.with(&self.state, |known| known.expire(now_ms))?;
-        if ended.is_empty() {
+        let (ended, has_changed) = self.core.with(&self.state, |known| {
+            let before = known.changes.len();
+            (known.expire(now_ms), known.changes.len() > before)
+        })?;
+        if !has_changed {
             return Ok(());
         }
         self.core.write_told()?;
