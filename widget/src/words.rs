@@ -13,8 +13,10 @@ pub(crate) struct Words {
     /// Button that brings it back.
     pub(crate) undo: &'static str,
     /// Button that leaves a question without an answer.
+    #[cfg_attr(not(feature = "ssr"), expect(dead_code, reason = "the edge alone paints questions"))]
     pub(crate) decline: &'static str,
     /// Line that takes the place of a question.
+    #[cfg_attr(not(feature = "ssr"), expect(dead_code, reason = "the edge alone paints questions"))]
     pub(crate) answered: &'static str,
 }
 
