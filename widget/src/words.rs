@@ -27,7 +27,7 @@ const ENGLISH: Words = Words {
     thanks: "Thank you. We will show this less.",
     undo: "Undo",
     decline: "Not now",
-    answered: "Thank you. We will not ask this again.",
+    answered: "Thank you, noted.",
 };
 
 const CHINESE: Words = Words {
@@ -37,7 +37,7 @@ const CHINESE: Words = Words {
     thanks: "谢谢，我们会减少此类推荐。",
     undo: "撤销",
     decline: "暂不回答",
-    answered: "谢谢，不会再问同样的问题。",
+    answered: "谢谢，已记下。",
 };
 
 /// The words closest to a locale; English where there is nothing closer.
