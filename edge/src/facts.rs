@@ -2,7 +2,7 @@
 
 use portico_engine::{Facts, Source};
 use portico_protocol::decide::DecideRequest;
-use portico_protocol::pages::{self, Journey, PageRule, Reading, TOPIC_BYTES};
+use portico_protocol::pages::{self, Journey, Reading, TOPIC_BYTES};
 use portico_protocol::report::ReadBy;
 use portico_protocol::seal::Memory;
 use portico_protocol::stream::{PageView, Stream};
@@ -57,42 +57,45 @@ pub(crate) fn of_stream(facts: &mut Facts, stream: &Stream, now_ms: u64) {
     facts.insert(Source::Behaviour, "abandoned", abandoned);
 }
 
-/// Adds what the site's table says of the page, or else what its words say, where the page itself does not say it. The page for
-/// the site's counts, where it has an address.
-pub(crate) fn read_page(request: &mut DecideRequest, snapshot: &Snapshot) -> Option<Page> {
+/// A page that somebody looks at.
+pub(crate) struct ReadPage {
+    /// As its visitor sees it: what it says of itself, and which forms it begins and ends.
+    pub(crate) view: PageView,
+    /// For the site's counts, where it has an address.
+    pub(crate) counted: Option<Page>,
+}
+
+/// Reads the page by the site's table, or else by its words; what it does not say itself of its topic and stage becomes part of
+/// the request's facts.
+pub(crate) fn read_page(request: &mut DecideRequest, snapshot: &Snapshot) -> ReadPage {
     let said = topic(request).map(|topic| (topic.to_owned(), ReadBy::Page));
-    let Reading { topic, journey, .. } =
+    let Reading { topic: table, journey, begins, ends } =
         pages::read(&snapshot.settings.config.pages, &request.page.url, &request.page.title);
-    let told = said.or_else(|| topic.map(|topic| (topic.to_owned(), ReadBy::Table)));
+    let told = said.or_else(|| table.map(|topic| (topic.to_owned(), ReadBy::Table)));
     let path = page_counts::path(&request.page.url);
     let learned = told.is_none().then(|| page_counts::topic(&snapshot.site, path.as_deref()?)).flatten();
-    let topic = told.as_ref().map(|(topic, _)| topic.clone()).or(learned);
-    let read = [("topic", topic), ("journey", journey.map(|journey| journey.name().to_owned()))];
+    let found = told.as_ref().map(|(topic, _)| topic.clone()).or(learned);
+    let read = [("topic", found), ("journey", journey.map(|journey| journey.name().to_owned()))];
     for (name, value) in read.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         request.context.entry(name.to_owned()).or_insert_with(|| value.into());
     }
+    let cart = request.context.get("cart_value").and_then(serde_json::Value::as_f64);
+    let begins = begins.or_else(|| cart.is_some_and(|value| value > 0.0).then_some("cart"));
+    let ends = ends.or_else(|| cart.is_some_and(|value| value == 0.0).then_some("cart"));
+    let stage = request.context.get("journey").and_then(|journey| journey.as_str());
+    let view = PageView {
+        topic: topic(request).map(str::to_owned),
+        stage: stage.and_then(Journey::of),
+        begins: begins.map(str::to_owned),
+        ends: ends.map(str::to_owned),
+        path: pages::path(&request.page.url).to_owned(),
+    };
     let title = request.page.title.chars().take(MOST_TITLE).collect();
-    path.map(|path| Page { path, title, views: 1, topic: told })
+    ReadPage { view, counted: path.map(|path| Page { path, title, views: 1, topic: told }) }
 }
 
 /// Letters of a page's title that are looked at.
 const MOST_TITLE: usize = 120;
-
-/// The page as its visitor sees it: what it says of itself, and which forms it begins and ends.
-pub(crate) fn view(request: &DecideRequest, rules: &[PageRule]) -> PageView {
-    let Reading { begins, ends, .. } = pages::read(rules, &request.page.url, &request.page.title);
-    let cart = request.context.get("cart_value").and_then(serde_json::Value::as_f64);
-    let begins = begins.or_else(|| cart.is_some_and(|value| value > 0.0).then_some("cart"));
-    let ends = ends.or_else(|| cart.is_some_and(|value| value == 0.0).then_some("cart"));
-    let journey = request.context.get("journey").and_then(|journey| journey.as_str());
-    PageView {
-        topic: topic(request).map(str::to_owned),
-        stage: journey.and_then(Journey::of),
-        begins: begins.map(str::to_owned),
-        ends: ends.map(str::to_owned),
-        path: pages::path(&request.page.url).to_owned(),
-    }
-}
 
 /// The topic of the page, if it has one that is worth remembering.
 pub(crate) fn topic(request: &DecideRequest) -> Option<&str> {

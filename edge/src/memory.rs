@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use portico_engine::config::DripQuestion;
 use portico_engine::{Asked, Reply, Seen, Step, keyed_hash};
 use portico_protocol::events::EventsRequest;
 use portico_protocol::id::{PersonId, VisitorId};
 use portico_protocol::limits::NAME_BYTES;
 use portico_protocol::problem::{FieldError, ProblemKind};
+use portico_protocol::profile::ProfileConfig;
 use portico_protocol::seal::{Portrait, Purpose, Said, VisitorRecord};
 use portico_protocol::triggers::Trigger;
 use worker::Env;
@@ -34,10 +36,22 @@ pub(crate) const TRACKED: &str = "track ";
 pub(crate) const ANSWERED: &str = "answer ";
 
 /// What somebody replied to a question: its answer, or nothing where they would rather not say.
-pub(crate) fn replied(question: &str, attribute: &str, answer: Option<&serde_json::Value>, at_ms: u64) -> Replied {
+pub(crate) fn replied(
+    config: &ProfileConfig,
+    question: &DripQuestion,
+    answer: Option<&serde_json::Value>,
+    at_ms: u64,
+) -> Replied {
     let reply = if answer.is_some() { Reply::Answered } else { Reply::Declined };
-    let said = answer.map(|value| Said { at_ms, attribute: attribute.to_owned(), value: value.to_string() });
-    Replied { asked: Asked { question: Asked::mark(question), at_ms, reply }, said }
+    let said = answer.map(|value| said(config, &question.attribute, value, at_ms));
+    Replied { asked: Asked { question: Asked::mark(&question.id), at_ms, reply }, said }
+}
+
+/// Something that somebody says of themselves; `null` takes it back.
+pub(crate) fn said(config: &ProfileConfig, attribute: &str, value: &serde_json::Value, at_ms: u64) -> Said {
+    let value = if value.is_null() { String::new() } else { value.to_string() };
+    let until_ms = config.until(attribute, at_ms).unwrap_or(0);
+    Said { at_ms, attribute: attribute.to_owned(), value, until_ms }
 }
 
 /// Whose events a batch holds, as far as that is known.
@@ -124,6 +138,7 @@ pub(crate) async fn anonymous(
         .await?;
     }
     triggers::due(&mut visitor.memory, snapshot.triggers(), now_ms);
+    visitor.portrait.expire(now_ms);
     let before_ms = visitor.heard_ms;
     // Also where it changes the memory and nothing else: a later history takes the place of an earlier one.
     let dismissed_ms = did.dismissed.iter().map(|(report, _)| report.recorded_ms).max();

@@ -354,6 +354,8 @@ pub struct Said {
     pub attribute: String,
     /// Its value as JSON; empty where they took it back.
     pub value: String,
+    /// Until when it counts and is kept, in milliseconds since 1970; 0 for no end.
+    pub until_ms: u64,
 }
 
 impl Portrait {
@@ -387,6 +389,12 @@ impl Portrait {
         self.stream.add(&other.stream);
     }
 
+    /// Lets go of what they said whose time is over; the attributes.
+    pub fn expire(&mut self, now_ms: u64) -> Vec<String> {
+        let is_over = |said: &mut Said| (1..=now_ms).contains(&said.until_ms);
+        self.said.extract_if(.., is_over).map(|said| said.attribute).collect()
+    }
+
     /// Whether nothing was shown.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -395,9 +403,9 @@ impl Portrait {
 
     /// What they said, as a source of a profile.
     pub fn tell(&self, profile: &mut Profile) {
-        for Said { at_ms, attribute, value } in &self.said {
+        for Said { at_ms, attribute, value, until_ms } in &self.said {
             if let Ok(value) = serde_json::from_str(value) {
-                let told = Told::new(value, *at_ms);
+                let told = Told { until: (*until_ms > 0).then_some(*until_ms), ..Told::new(value, *at_ms) };
                 profile.entry(attribute.clone()).or_default().insert(VISITOR.to_owned(), told);
             }
         }

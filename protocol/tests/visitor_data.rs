@@ -83,7 +83,7 @@ fn visitor() -> VisitorRecord {
     memory.events.record("page", 1);
     memory.triggers.push(Begun { trigger: 1, begun_ms: 1, due_ms: 1, fired: false });
     let mut portrait = Portrait::default();
-    portrait.say(Said { at_ms: 1, attribute: "home".into(), value: "1".into() });
+    portrait.say(Said { at_ms: 1, attribute: "home".into(), value: "1".into(), until_ms: 1 });
     portrait.ask(Asked { question: 1, at_ms: 1, reply: Reply::Open });
     let view = PageView { topic: Some("loans".into()), begins: Some("form".into()), ..PageView::default() };
     portrait.stream.see(&view, 1);

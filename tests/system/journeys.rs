@@ -196,16 +196,22 @@ async fn who_asks_has_everything_in_a_document_and_is_forgotten() -> Result<()> 
         .await?;
     let addresses =
         browser.run("return performance.getEntriesByType('resource').map(entry => entry.name).join(' ')").await?;
-    // What is refused and what fails has a line in the log: of whom it was about has none.
+    // What fails has a line in the log, such as keys that are not to be had; of whom it was about it has nothing.
     for path in ["/v1/customers/peter/nothing", "/v1/customers/peter%0A", "/v1/groups/peter/owl"] {
         world.server(Method::GET, path, None).await?;
     }
+    let mut elsewhere = config.clone();
+    elsewhere["identity"]["keys"] = json!([]);
+    elsewhere["identity"]["jwks_url"] = json!("http://127.0.0.1:9/keys");
+    world.publish(&elsewhere).await?;
     let mut wrong = world.question();
     wrong["identity"] = json!(format!("{}x", secrets[0].as_str().unwrap_or_default()));
     wrong["context"] = json!({ "name": "peter when the owl calls", "deep": [[[]]] });
     world.post("/v1/decide", &wrong).await?;
     let metrics = world.server(Method::GET, "/metrics", None).await?.text;
+    world.publish(&config).await?;
     let log = world.edge.log();
+    assert!(log.contains("keys of an issuer"), "a log without a line shows nothing: {log}");
     let told = ["peter", "Peter", "owl calls", "text of autumn"].into_iter();
     for secret in told.chain(secrets.as_array().into_iter().flatten().filter_map(Value::as_str)) {
         for (name, text) in

@@ -134,7 +134,7 @@ fn judge(caller: &Caller, event: serde_json::Value, clock: Clock) -> Result<(New
             let question = question.ok_or_else(|| format!("unknown question `{name:.128}`"))?;
             let answer = answer_of(question, event.props.get("value"))?;
             let happened_ms = clock.happened_ms(event.at, None);
-            let replied = replied(&name, &question.attribute, answer, happened_ms);
+            let replied = replied(&caller.snapshot.settings.config.profile, question, answer, happened_ms);
             let entry = Entry::Note { name: format!("{ANSWERED}{name}"), props: "{}".to_owned() };
             return Ok((NewRow { id: event.id, entry, happened_ms }, Some(replied)));
         }

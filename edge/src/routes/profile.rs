@@ -9,7 +9,7 @@ use portico_protocol::decide::{Consent, DecideRequest};
 use portico_protocol::limits::{BODY_BYTES, CUSTOMER_ATTRIBUTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
 use portico_protocol::profile::{Profile, ProfileConfig, Told};
-use portico_protocol::seal::{Purpose, Said, VisitorRecord};
+use portico_protocol::seal::{Purpose, VisitorRecord};
 use portico_protocol::stream::Stream;
 use worker::{Context, Env};
 
@@ -58,10 +58,8 @@ pub(crate) async fn put(mut request: Request, env: &Env, context: &Context) -> R
         return Err(Failure::refused(ProblemKind::Forbidden, detail));
     }
     let now_ms = now_ms();
-    let said = asked.attributes.into_iter().map(|(attribute, value)| {
-        let value = if value.is_null() { String::new() } else { value.to_string() };
-        Said { at_ms: now_ms, attribute, value }
-    });
+    let config = &snapshot.settings.config.profile;
+    let said = asked.attributes.iter().map(|(attribute, value)| memory::said(config, attribute, value, now_ms));
     if let Some(token) = &asked.identity {
         let customer = known(env, snapshot, token).await?;
         let say = Say { said: said.collect() };

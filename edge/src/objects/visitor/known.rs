@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use portico_engine::{Asked, Seen};
 use portico_protocol::customers::ConsentRecord;
+use portico_protocol::decide::Consent;
 use portico_protocol::id::PersonId;
 use portico_protocol::profile::{COMPUTED, OVERRIDE, Profile, ProfileChange, Told, VISITOR};
 use portico_protocol::seal::{Memory, Portrait, Said};
@@ -152,6 +153,12 @@ impl Known {
         issued_s.is_none_or(|issued_s| issued_s > self.signed_out_s)
     }
 
+    /// What they agree to: by this request's word, or else by what they said before, or else as it is where nobody ever said it.
+    pub(super) fn agreed(&self, says: Option<Consent>, unsaid: Consent) -> Consent {
+        let before = self.consent.as_ref().map(|record| record.consent);
+        before.map_or(says.unwrap_or(unsaid), |before| before.beside(says))
+    }
+
     /// Whether a history goes back to before an erasure.
     pub(super) fn was_erased(&self, history: &History) -> bool {
         history.until_ms <= self.erased_ms || (history.taken_ms > 0 && history.taken_ms <= self.erased_ms)
@@ -243,6 +250,14 @@ impl Known {
             });
         }
         self.told.retain(|_, told| !told.is_empty());
+        for attribute in self.portrait.expire(now_ms) {
+            ended.push((attribute.clone(), VISITOR.to_owned()));
+            let (source, value) = (VISITOR.to_owned(), serde_json::Value::Null);
+            self.changes.push(ProfileChange { at: now_ms, attribute, source, value, reason: None });
+        }
+        // Also where a later word on the same thing stands over it.
+        self.own_portrait.expire(now_ms);
+        self.merged.values_mut().for_each(|merged| drop(merged.portrait.expire(now_ms)));
         ended
     }
 
@@ -257,7 +272,11 @@ impl Known {
 
     /// When the next value's time is over.
     pub(super) fn next_end_ms(&self) -> Option<u64> {
-        self.told.values().flat_map(BTreeMap::values).filter_map(|told| told.until).min()
+        let told = self.told.values().flat_map(BTreeMap::values).filter_map(|told| told.until);
+        let portraits = std::iter::once(&self.own_portrait).chain(self.merged.values().map(|merged| &merged.portrait));
+        let said =
+            portraits.flat_map(|portrait| &portrait.said).map(|said| said.until_ms).filter(|until_ms| *until_ms > 0);
+        told.chain(said).min()
     }
 
     /// A question was put to them.
@@ -621,6 +640,41 @@ mod tests {
         known.stop_waiting();
         known.drop_source("visitor/1");
         assert!(known.memory().triggers.is_empty() && known.merged().is_empty());
+    }
+
+    #[test]
+    fn a_requests_word_on_consent_goes_first_but_for_what_is_given_once() {
+        let all = Consent::ALL;
+        let none = Consent::default();
+        let personal = Consent { personalization: true, ..none };
+        let mut known = Known::default();
+        assert_eq!((known.agreed(None, none), known.agreed(None, all)), (none, all));
+        assert_eq!((known.agreed(Some(personal), none), known.agreed(Some(none), all)), (personal, none));
+        let record = |consent| Some(ConsentRecord { at: 1, consent, version: "1".into(), by_browser: false });
+        known.consent = record(all);
+        assert_eq!(known.agreed(None, none), all);
+        assert_eq!(known.agreed(Some(none), all), Consent { marketing: true, sharing: true, ..none });
+        known.consent = record(none);
+        assert_eq!((known.agreed(None, all), known.agreed(Some(personal), all)), (none, personal));
+    }
+
+    #[test]
+    fn what_is_said_ends_under_every_name() {
+        let said =
+            |value: &str, at_ms, until_ms| Said { at_ms, attribute: "home".into(), value: value.into(), until_ms };
+        let mut known = Known::default();
+        known.say(said("1", 1, 50));
+        let mut before = history("visitor/1", 5, &[]);
+        before.portrait.say(said("2", 2, 40));
+        known.merge(before, NOW);
+        let home = |known: &Known| known.profile().get("home").map(|told| told["visitor"].value.clone());
+        assert_eq!((home(&known), known.next_end_ms()), (Some(json!(2)), Some(40)));
+        known.changes.clear();
+        assert_eq!(known.expire(40), [("home".to_owned(), VISITOR.to_owned())]);
+        assert_eq!((known.changes.len(), known.next_end_ms()), (1, Some(50)));
+        known.expire(50);
+        assert!(known.own_portrait().said.is_empty() && known.merged()["visitor/1"].portrait.said.is_empty());
+        assert_eq!((home(&known), known.next_end_ms()), (None, None));
     }
 
     #[test]

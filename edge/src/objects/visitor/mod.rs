@@ -18,6 +18,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use portico_engine::Asked;
 use portico_protocol::customers::{ConsentRecord, CustomerRecord, Membership, MergedHistory};
+use portico_protocol::decide::Consent;
 use portico_protocol::id::{PersonId, VisitorId};
 use portico_protocol::limits::{CONSENTS, PROFILE_CHANGES};
 use portico_protocol::profile::{COMPUTED, Profile, ProfileChange, SERVER, Told};
@@ -141,6 +142,12 @@ pub(crate) struct See {
     pub(crate) issued_s: Option<u64>,
     /// What they did on this device before they were known.
     pub(crate) history: Option<History>,
+    /// What they agree to, as far as the request says it.
+    pub(crate) says: Option<Consent>,
+    /// What holds where neither the request nor they themselves ever said it.
+    pub(crate) unsaid: Consent,
+    /// Whether they are on a publisher's page.
+    pub(crate) is_shared: bool,
     pub(crate) view: PageView,
     /// What of it rules or triggers are about.
     pub(crate) happened: Vec<Happened>,
@@ -165,13 +172,15 @@ pub(crate) enum Seen {
         /// What everybody says of them.
         profile: Profile,
         portrait: Box<Portrait>,
-        /// What they last said on consent.
-        consent: Option<ConsentRecord>,
+        /// What they agree to.
+        consent: Consent,
         /// Whether the history was taken over.
         has_merged: bool,
         /// Whether it was not, because it goes back to before they were erased.
         was_erased: bool,
     },
+    /// They did not agree to be known here: nothing was remembered. What they do agree to.
+    NotAgreed(Consent),
     /// The identity token was issued before they were signed out.
     SignedOut,
 }
@@ -364,16 +373,6 @@ impl Call for Agree {
     type Answer = ();
 }
 
-/// Asks what they last said on consent.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Agreed {}
-
-impl Call for Agreed {
-    const BINDING: &'static str = "VISITOR";
-    const PATH: &'static str = "/agreed";
-    type Answer = Option<ConsentRecord>;
-}
-
 /// Makes them a member of a group, in the place of another of its kind.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Join {
@@ -510,9 +509,6 @@ impl Object for VisitorObject {
             PutProfile::PATH => answer(question, async |call: PutProfile| self.put_profile(call).await).await,
             Ask::PATH => answer(question, async |call: Ask| self.ask(&call)).await,
             Say::PATH => answer(question, async |call: Say| self.say(call).await).await,
-            Agreed::PATH => {
-                answer(question, async |_: Agreed| self.core.with(&self.state, |known| known.consent.clone())).await
-            }
             Agree::PATH => answer(question, async |call: Agree| self.agree(call)).await,
             Join::PATH => answer(question, async |call: Join| self.join(call).await).await,
             Part::PATH => answer(question, async |call: Part| self.part(&call).await).await,
@@ -537,11 +533,15 @@ impl Object for VisitorObject {
 
 impl VisitorObject {
     async fn see(&self, call: See) -> Result<Seen, Failure> {
-        let See { issued_s, history, view, happened, plan, period_ms, now_ms } = call;
+        let See { issued_s, history, says, unsaid, is_shared, view, happened, plan, period_ms, now_ms } = call;
         let fresh = PersonId::new(random()?);
         let seen = self.core.with(&self.state, |known| {
             if !known.admits(issued_s) {
-                return None;
+                return Err(Seen::SignedOut);
+            }
+            let consent = known.agreed(says, unsaid);
+            if !consent.personalization || (is_shared && !consent.sharing) {
+                return Err(Seen::NotAgreed(consent));
             }
             let before = known.memory().triggers.clone();
             let was_erased = history.as_ref().is_some_and(|history| known.was_erased(history));
@@ -556,13 +556,16 @@ impl VisitorObject {
                 memory: Box::new(known.memory().clone()),
                 profile: known.profile(),
                 portrait: Box::new(known.portrait().clone()),
-                consent: known.consent.clone(),
+                consent,
                 has_merged: merged,
                 was_erased,
             };
-            Some((answer, fired, merged, is_first, known.memory().triggers != before))
+            Ok((answer, fired, merged, is_first, known.memory().triggers != before))
         })?;
-        let Some((answer, fired, merged, is_first, has_begun)) = seen else { return Ok(Seen::SignedOut) };
+        let (answer, fired, merged, is_first, has_begun) = match seen {
+            Ok(seen) => seen,
+            Err(stranger) => return Ok(stranger),
+        };
         let begins = plan.is_valued && self.core.with(&self.state, |known| known.value_at_ms)? == 0;
         if is_first {
             // Tokens will name them so.
@@ -591,6 +594,7 @@ impl VisitorObject {
 
     async fn answered(&self, call: Answered) -> Result<(), Failure> {
         let Answered { issued_s, did, plan, now_ms } = call;
+        let has_said = did.replied.iter().any(|(_, replied)| replied.said.is_some());
         let heard = self.core.with(&self.state, |known| {
             let before = known.memory().triggers.clone();
             known.admits(issued_s).then(|| {
@@ -601,8 +605,11 @@ impl VisitorObject {
         let Some((fired, has_begun)) = heard else { return Ok(()) };
         self.core.write_heard()?;
         self.core.write_changes()?;
+        if has_said && plan.is_valued {
+            self.value_at(now_ms + VALUE_AFTER.as_millis() as u64)?;
+        }
         let is_forgotten_some_day = plan.who.is_anonymous() && !self.core.forgetting_set.get();
-        if has_begun || !fired.is_empty() || is_forgotten_some_day {
+        if has_begun || has_said || !fired.is_empty() || is_forgotten_some_day {
             return self.follow(&plan, fired).await;
         }
         self.core.write_memory()
@@ -704,14 +711,13 @@ impl VisitorObject {
 
     /// Lets go of values whose time is over, and of what the history of changes says of them.
     fn expire(&self, now_ms: u64) -> Result<(), Failure> {
-        let (ended, has_changed) = self.core.with(&self.state, |known| {
-            let before = known.changes.len();
-            (known.expire(now_ms), known.changes.len() > before)
+        let ended = self.core.with(&self.state, |known| {
+            let is_due = known.next_end_ms().is_some_and(|end_ms| end_ms <= now_ms);
+            is_due.then(|| known.expire(now_ms))
         })?;
-        if !has_changed {
-            return Ok(());
-        }
+        let Some(ended) = ended else { return Ok(()) };
         self.core.write_told()?;
+        self.core.write_merged()?;
         if self.core.with(&self.state, |known| known.value_at_ms)? > 0 {
             self.value_at(now_ms)?;
         }
@@ -998,7 +1004,7 @@ impl Core {
     /// Writes what they said and were asked under their own name.
     fn write_portrait(&self) -> Result<(), Failure> {
         self.write(|known, sql| match known.own_portrait() {
-            portrait if portrait.is_empty() => Ok(()),
+            portrait if portrait.is_empty() => sql.run("DELETE FROM portrait WHERE source = ''", Vec::new()),
             portrait => write_portrait(sql, "", portrait),
         })
     }

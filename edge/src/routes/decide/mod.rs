@@ -28,12 +28,12 @@ use worker::{Context, Env};
 use crate::access::{self, Caller};
 use crate::crypto::random;
 use crate::error::Failure;
-use crate::facts;
+use crate::facts::{self, ReadPage};
 use crate::http::{Request, Response, now_ms};
 use crate::identity::{self, verified};
 use crate::log;
 use crate::memory;
-use crate::objects::visitor::{self, Agreed, Did, See, Seen, Who};
+use crate::objects::visitor::{self, Did, See, Seen, Who};
 use crate::objects::{call, ledger};
 use crate::page_counts;
 use crate::recording::shard_of;
@@ -97,11 +97,12 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     if asked.customer.is_some() && !caller.trusted {
         return Err(Failure::refused(ProblemKind::Forbidden, "Only a secret key may name a customer."));
     }
-    let page = facts::read_page(&mut asked, &caller.snapshot);
+    let ReadPage { view, counted } = facts::read_page(&mut asked, &caller.snapshot);
+    let view = if asked.again { PageView::default() } else { view };
     let now_ms = now_ms();
-    let (mut visitor, consent) = identify(&asked, private, &caller, env, now_ms).await?;
+    let (mut visitor, consent) = identify(&asked, view, private, &caller, env, now_ms).await?;
     let is_counted = consent.analytics && !asked.again && asked.identity.is_none() && asked.customer.is_none();
-    if let Some(page) = page.filter(|_| is_counted) {
+    if let Some(page) = counted.filter(|_| is_counted) {
         page_counts::note(env, context, &caller.snapshot.site, page);
     }
     let prepared = prepare(&mut asked, &caller, (&visitor, consent), &user_agent, now_ms)?;
@@ -116,7 +117,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     } else {
         (choose(&settings.policy, &snapshot.predictor, &question), None)
     };
-    let inquiry = inquiry(&snapshot, &asked, &question, &caller, &mut visitor);
+    let inquiry = inquiry(&snapshot, &asked, (&question, &chosen), &caller, &mut visitor);
     let shard = shard_of(&snapshot, &prepared.sticky);
     let paper = Paper::new(&settings.config, &settings.prints, &own_origin);
     let paper = asked.html.then_some(&paper);
@@ -170,8 +171,6 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
         let under = strip.take_if(|_| !shown.is_empty() && asks_in(&settings.config, &placement.id, layout));
         answer.placement(&placement.id, arm, reason, layout, &shown, (paper.filter(|_| reason.is_none()), under))?;
     }
-    // Where nothing stands over it, it is not asked.
-    let inquiry = inquiry.filter(|_| painted.is_none() || strip.is_none());
     let answer = answer.end(asked.html, inquiry.as_ref().map(|inquiry| &inquiry.text), trace.as_deref())?;
     count(&snapshot.site, Counted::Decisions, 1);
     if let (Visitor::Known(known), Some(Inquiry { asked: Some(asked), .. })) = (&visitor, inquiry) {
@@ -200,7 +199,7 @@ fn asks_in(config: &SiteConfig, placement: &str, layout: Layout) -> bool {
 fn inquiry(
     snapshot: &Snapshot,
     request: &DecideRequest,
-    question: &Question<'_>,
+    (question, chosen): (&Question<'_>, &Decision),
     caller: &Caller,
     visitor: &mut Visitor,
 ) -> Option<Inquiry> {
@@ -209,8 +208,12 @@ fn inquiry(
         return None;
     }
     let layout = |id: &str| config.layouts.get(id).copied().unwrap_or_default();
-    let has_room = |id: &str| asks_in(config, id, layout(id));
-    if request.html && !request.placements.iter().any(|placement| has_room(&placement.id)) {
+    let mut placements = request.placements.iter().zip(&chosen.placements);
+    // It stands under offers.
+    let has_room = placements.any(|(placement, filled)| {
+        matches!(filled, Filled::Offers(_)) && asks_in(config, &placement.id, layout(&placement.id))
+    });
+    if request.html && !has_room {
         return None;
     }
     let before = match visitor {
@@ -310,7 +313,7 @@ pub(crate) async fn identify_visitor(
     env: &Env,
     now_ms: u64,
 ) -> Result<Option<String>, Failure> {
-    let (visitor, _) = identify(asked, is_private, caller, env, now_ms).await?;
+    let (visitor, _) = identify(asked, PageView::default(), is_private, caller, env, now_ms).await?;
     visitor.token(&caller.snapshot)
 }
 
@@ -319,35 +322,27 @@ pub(crate) async fn identify_visitor(
 /// customer is without consent to sharing.
 async fn identify(
     asked: &DecideRequest,
+    view: PageView,
     is_private: bool,
     caller: &Caller,
     env: &Env,
     now_ms: u64,
 ) -> Result<(Visitor, Consent), Failure> {
     let snapshot = &caller.snapshot;
-    let said = asked.consent.unwrap_or(snapshot.settings.config.consent_default);
-    let mut consent = if is_private { Consent::default() } else { said };
-    let mut customer = match (&asked.identity, &asked.customer) {
+    let unsaid = snapshot.settings.config.consent_default;
+    let says = if is_private { Some(Consent::default()) } else { asked.consent };
+    let mut consent = says.unwrap_or(unsaid);
+    let customer = match (&asked.identity, &asked.customer) {
         (Some(token), _) => Some(verified(snapshot, token, now_ms).await?),
         (None, Some(id)) => {
             Some(Customer { id: id.clone(), attributes: BTreeMap::new(), issued_s: u64::MAX, expires_s: 0 })
         }
         (None, None) => None,
     };
-    let must_ask = asked.consent.is_none() || caller.partner.is_some();
-    if let Some(known) = customer.as_ref().filter(|_| must_ask && !is_private) {
-        let agreed = call(env, &visitor::name(&snapshot.site, &known.id), &Agreed {}).await?;
-        if let Some(record) = agreed {
-            consent = record.consent.beside(asked.consent);
-        }
-        if caller.partner.is_some() && !consent.sharing {
-            customer = None;
-        }
-    }
-    if !consent.personalization {
+    // Where the request leaves it open, a customer's own word may say otherwise.
+    if !consent.personalization && (says.is_some() || customer.is_none()) {
         return Ok((Visitor::Unknown, consent));
     }
-    let view = if asked.again { PageView::default() } else { facts::view(asked, &snapshot.settings.config.pages) };
     let period_ms = snapshot.settings.policy.period_ms();
     let page_events = if asked.again { Vec::new() } else { facts::page_events(asked, snapshot) };
     // A visitor token that does not open is no reason to refuse: its bearer becomes a new visitor.
@@ -356,25 +351,30 @@ async fn identify(
     });
     if let Some(customer) = customer {
         let device = visitor.as_ref().map(|visitor| visitor.id);
-        let taken = visitor.map(|visitor| memory::take_over(snapshot, visitor, &customer.id, now_ms)).transpose()?;
+        let taken =
+            visitor.clone().map(|visitor| memory::take_over(snapshot, visitor, &customer.id, now_ms)).transpose()?;
         let (history, mut token) = taken.unwrap_or_default();
         let plan = memory::plan(snapshot, Who::Customer(customer.id.clone()));
         let issued_s = asked.identity.is_some().then_some(customer.issued_s);
-        let see = See { issued_s, history, view, happened: page_events, plan, period_ms, now_ms };
-        let seen = call(env, &visitor::name(&snapshot.site, &customer.id), &see).await?;
-        let Seen::Known { person, memory, profile, portrait, consent: agreed, has_merged, was_erased } = seen else {
-            return Err(identity::refused(IdentityError::SignedOut));
-        };
-        if was_erased {
-            token = Some(memory::begun_by(snapshot, &customer.id, now_ms)?);
+        let (is_shared, happened) = (caller.partner.is_some(), page_events.clone());
+        let view = view.clone();
+        let see = See { issued_s, history, says, unsaid, is_shared, view, happened, plan, period_ms, now_ms };
+        match call(env, &visitor::name(&snapshot.site, &customer.id), &see).await? {
+            Seen::SignedOut => return Err(identity::refused(IdentityError::SignedOut)),
+            Seen::NotAgreed(agreed) if !agreed.personalization => return Ok((Visitor::Unknown, agreed)),
+            // On a publisher's page they are whoever the device is.
+            Seen::NotAgreed(agreed) => consent = agreed,
+            Seen::Known { person, memory, profile, portrait, consent, has_merged, was_erased } => {
+                if was_erased {
+                    token = Some(memory::begun_by(snapshot, &customer.id, now_ms)?);
+                }
+                if let Some(device) = device.filter(|_| has_merged) {
+                    memory::stop_waiting(env, snapshot, device).await?;
+                }
+                let known = Known { customer, person, memory, profile, portrait, token };
+                return Ok((Visitor::Known(Box::new(known)), consent));
+            }
         }
-        if let Some(device) = device.filter(|_| has_merged) {
-            memory::stop_waiting(env, snapshot, device).await?;
-        }
-        if let Some(record) = agreed {
-            consent = record.consent.beside(Some(consent));
-        }
-        return Ok((Visitor::Known(Box::new(Known { customer, person, memory, profile, portrait, token })), consent));
     }
     let mut record = visitor.map_or_else(|| memory::anybody(now_ms), Ok)?;
     record.memory.see(view.topic.as_deref(), record.seen_ms, now_ms);
