@@ -76,6 +76,7 @@ struct Bank {
 /// The bank as a service.
 #[expect(clippy::expect_used, reason = "templates and words are part of the binary; a test paints every page")]
 pub fn router(options: BankOptions) -> Router {
+    let situations = crate::situations::router(&options.edge_origin);
     let bank = Bank::new(options).expect("the bank's templates and words are whole");
     Router::new()
         .route("/", get(front_door))
@@ -95,6 +96,7 @@ pub fn router(options: BankOptions) -> Router {
         .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /en/apply/\nDisallow: /zh/apply/\n" }))
         .fallback(not_found)
         .with_state(Arc::new(bank))
+        .nest("/situations", situations)
 }
 
 type Shared = State<Arc<Bank>>;

@@ -10,4 +10,5 @@ pub mod identity;
 pub mod partner;
 pub mod publish;
 pub mod simulate;
+pub mod situations;
 pub mod stack;

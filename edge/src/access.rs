@@ -11,7 +11,7 @@ use worker::{Context, Env};
 
 use crate::crypto::key_hash;
 use crate::error::Failure;
-use crate::http::{Request, now_ms};
+use crate::http::{OWN_ORIGIN, Request, now_ms};
 use crate::objects::call;
 use crate::objects::directory::{self, Owner, Resolve, Role};
 use crate::snapshot::{self, Snapshot};
@@ -52,6 +52,18 @@ pub(crate) async fn visitor_side(
         let snapshot = snapshot::get(env, context, &site).await?;
         return Ok(Caller { snapshot, partner: None, trusted: true });
     }
+    let (caller, allowed) = holder(env, context, key).await?;
+    if !origin.is_some_and(|origin| origin == OWN_ORIGIN || allowed.iter().any(|allowed| allowed == origin)) {
+        let shown = origin.map_or("a request without an Origin".to_owned(), |origin| format!("{origin:.200}"));
+        let detail = format!("This key does not serve {shown}. Add the origin to the site's configuration.");
+        return Err(Failure::refused(ProblemKind::OriginNotAllowed, detail));
+    }
+    Ok(caller)
+}
+
+/// For whom a publishable key stands, and the origins of the pages that may use it. Pages of our own may as well: who frames
+/// them is settled by their policy.
+pub(crate) async fn holder(env: &Env, context: &Context, key: &str) -> Result<(Caller, Vec<String>), Failure> {
     let unknown = || {
         let error = FieldError { pointer: "/site".into(), detail: "no site has this key".into() };
         Failure::invalid(ProblemKind::UnknownKey, "Check the key in the script tag's data-site.", vec![error])
@@ -72,12 +84,8 @@ pub(crate) async fn visitor_side(
             None => return Err(unknown()),
         },
     };
-    if !origin.is_some_and(|origin| allowed.iter().any(|allowed| allowed == origin)) {
-        let shown = origin.map_or("a request without an Origin".to_owned(), |origin| format!("{origin:.200}"));
-        let detail = format!("This key does not serve {shown}. Add the origin to the site's configuration.");
-        return Err(Failure::refused(ProblemKind::OriginNotAllowed, detail));
-    }
-    Ok(Caller { snapshot, partner, trusted: false })
+    let allowed = allowed.clone();
+    Ok((Caller { snapshot, partner, trusted: false }, allowed))
 }
 
 /// The site of a server-side request's secret key.

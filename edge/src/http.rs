@@ -14,6 +14,7 @@ use worker::worker_sys::web_sys::{self, ReadableStream};
 use worker::{AbortController, AbortSignal, Method, ResponseBuilder, Url};
 
 use crate::error::Failure;
+use crate::routes::assets::is_loader;
 
 #[wasm_bindgen(module = "/src/boundary.js")]
 extern "C" {
@@ -23,15 +24,19 @@ extern "C" {
 }
 
 /// Operations that pages ask for.
-const BY_PAGES: [&str; 7] = [
+const BY_PAGES: [&str; 8] = [
     "/v1/decide",
     "/v1/events",
+    "/v1/why",
     "/v1/identify",
     "/v1/profile",
     "/v1/consent",
     "/v1/privacy/export",
     "/v1/privacy/erase",
 ];
+
+/// Stands for the edge's own origin. No browser calls any origin so.
+pub(crate) const OWN_ORIGIN: &str = "self";
 
 /// The headers that come with every request.
 const AT_ONCE: [&str; 5] = ["Origin", "Authorization", "Content-Length", "Sec-GPC", "User-Agent"];
@@ -96,6 +101,12 @@ impl Request {
     /// The edge's own origin as the caller sees it.
     pub(crate) fn own_origin(&self) -> &str {
         self.head.own_origin()
+    }
+
+    /// The origin of the page that asks: [`OWN_ORIGIN`] where it is one of ours, in a frame or by itself.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let origin = self.header("Origin")?;
+        Some(if origin == self.own_origin() { OWN_ORIGIN.to_owned() } else { origin })
     }
 
     /// A header's value; absent when missing, empty or unreadable.
@@ -211,7 +222,7 @@ impl Response {
     /// decided by the operation, and a refusal that cannot be read helps nobody. Assets are public. Server-side and
     /// console operations get no such header.
     pub(crate) fn with_cors(self, path: &str, origin: Option<&str>) -> Self {
-        if path.starts_with("/assets/") || path == "/portico.js" {
+        if path.starts_with("/assets/") || is_loader(path.trim_start_matches('/')) {
             self.with("Access-Control-Allow-Origin", "*").with("Cross-Origin-Resource-Policy", "cross-origin")
         } else if let Some(origin) = origin.filter(|_| BY_PAGES.contains(&path)) {
             // `sendBeacon` sends in credentials mode, so the origin is named instead of `*`. No cookie is ever read here.

@@ -62,9 +62,17 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
     match (request.method(), parts.as_slice()) {
         (Method::Get | Method::Head, ["healthz"]) => Response::json(200, &serde_json::json!({"status": "ok"})),
         (Method::Get | Method::Head, ["openapi.json"]) => routes::assets::openapi(),
-        (Method::Get | Method::Head, ["portico.js"]) => routes::assets::loader(&request, env).await,
+        (Method::Get | Method::Head, [name]) if routes::assets::is_loader(name) => {
+            routes::assets::asset(&request, env, name).await
+        }
         (Method::Get | Method::Head, ["assets", name]) => routes::assets::asset(&request, env, name).await,
         (Method::Get | Method::Head, ["console"]) => routes::assets::console(&request, env).await,
+        (Method::Get | Method::Head, ["embed", name]) => routes::embed::embed(&request, env, context, name).await,
+        (Method::Get | Method::Head, ["oembed"]) => routes::embed::oembed(&request, env, context).await,
+        (Method::Get | Method::Head, ["v1", "gadgets", name]) => {
+            routes::embed::gadget(&request, env, context, name).await
+        }
+        (Method::Post, ["v1", "why"]) => routes::why::why(request, env, context).await,
         (Method::Post, ["v1", "decide"]) => routes::decide::decide(request, env, context).await,
         (Method::Get, ["v1", "decisions"]) => routes::export::decisions(&request, env, context).await,
         (Method::Get, ["v1", "events"]) => routes::export::events(&request, env, context).await,
@@ -124,12 +132,16 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Get, ["v1", "reports", "live"]) => routes::report::live(&request, env, context).await,
         (Method::Get, ["v1", "reports", "model"]) => routes::report::model(&request, env, context).await,
         (Method::Options, _) => Ok(http::preflight()),
-        (_, ["healthz" | "metrics" | "openapi.json" | "portico.js" | "console"] | ["assets", _])
+        (
+            _,
+            ["healthz" | "metrics" | "openapi.json" | "portico.js" | "console" | "oembed"] | ["assets" | "embed", _],
+        )
         | (
             _,
             ["v1", "customers:batch" | "decide" | "decisions" | "events" | "identity" | "outcomes"]
-            | ["v1", "consent" | "identify" | "profile"]
+            | ["v1", "consent" | "identify" | "profile" | "why"]
             | ["v1", "consent", "verify"]
+            | ["v1", "gadgets", _]
             | ["v1", "groups", _, _]
             | ["v1", "customers", _, "groups" | "tiers", _]
             | ["v1", "go", _]

@@ -77,6 +77,15 @@ impl Policy {
         }
     }
 
+    /// The features of an attribute's known values; a value that is missing is none.
+    pub(crate) fn known_features(attribute: &Attribute) -> Vec<Feature> {
+        let mut known = Vec::new();
+        for value in values(attribute).into_iter().filter(|value| *value != Value::Missing) {
+            for_each_bin(attribute, &value, &mut |bin| known.push(feature(attribute, bin)));
+        }
+        known
+    }
+
     /// What some features are called, as far as the configuration can tell: a word that it does not name has none.
     #[must_use]
     pub fn names_of(&self, wanted: &BTreeSet<Feature>) -> BTreeMap<Feature, String> {

@@ -141,3 +141,25 @@ fn what_is_wrong_with_a_question_is_named() {
     check(json!({ "rule": { "attr": "none", "op": "eq", "value": 1 } }), "/questions/0/rule");
     check(json!({ "id": "" }), "/questions/0");
 }
+
+#[test]
+fn whoever_sees_an_offer_is_told_which_facts_spoke_for_it() {
+    let policy = policy_of(asking(json!([])));
+    let taught = taught(&policy);
+    let why = |predictor: &Predictor, offer: &str, home: Option<&str>| -> Vec<String> {
+        let mut case = Case::new("somebody");
+        case.facts.insert(Source::Profile, "pet", "cat");
+        if let Some(home) = home {
+            case.facts.insert(Source::Profile, "home", home);
+        }
+        let features = policy.features(&policy.slots(&case.facts));
+        let reasons = policy.reasons(predictor.model(), offer, &features);
+        reasons.iter().map(|reason| reason.attribute.name.clone()).collect()
+    };
+    assert_eq!(why(&taught, "loan", Some("owns")).first().map(String::as_str), Some("home"));
+    assert_eq!(why(&taught, "saver", Some("rents")).first().map(String::as_str), Some("home"));
+    let says_home = |offer, home| why(&taught, offer, home).contains(&"home".to_owned());
+    assert!(!says_home("loan", Some("rents")), "it speaks against it");
+    assert!(!says_home("loan", None), "what is missing is no reason");
+    assert!(!says_home("unheard-of", Some("owns")) && why(&untaught(&policy), "loan", Some("owns")).is_empty());
+}

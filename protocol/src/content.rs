@@ -62,6 +62,8 @@ pub enum Layout {
     List,
     /// One line of text with its link.
     Inline,
+    /// One offer in the corner of the window, above the page and without a place in it.
+    Corner,
 }
 
 /// One placement as it is painted: what the edge renders and the browser hydrates.

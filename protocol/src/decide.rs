@@ -241,3 +241,34 @@ pub struct OfferResponse {
     /// Words and picture.
     pub content: OfferContent,
 }
+
+/// Why an offer is shown: asked by the page that shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WhyRequest {
+    /// The site's publishable key.
+    pub site: String,
+    /// The offer's token.
+    pub token: String,
+    /// BCP 47 tag of the language wanted.
+    #[serde(default)]
+    pub locale: String,
+}
+
+/// Why an offer is shown, in words for whoever sees it. Kinds of facts are named and never their values: a page may ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WhyResponse {
+    /// The offer.
+    pub offer: String,
+    /// BCP 47 tag of the language of the words.
+    pub locale: String,
+    /// A heading.
+    pub title: String,
+    /// How it was chosen.
+    pub text: String,
+    /// What spoke for it, strongest first; at most four.
+    pub reasons: Vec<String>,
+    /// What can be done about it.
+    pub end: String,
+    /// The word on the button that closes it.
+    pub close: String,
+}

@@ -16,9 +16,10 @@ use crate::customers::{
     Erasure, ErasureProof, GroupProfile, GroupRecord, Identified, IdentifyRequest, ImportedLine, Membership, Merge,
     MergeCustomer, OwnProfile, ProfileRequest, TierOverride, UndoMerge, VerifyConsent, VerifyErasure,
 };
-use crate::decide::{DecideRequest, DecideResponse};
+use crate::decide::{DecideRequest, DecideResponse, WhyRequest, WhyResponse};
 use crate::events::{Event, EventsRequest, EventsResponse};
 use crate::export::{DecisionLine, EventLine};
+use crate::gadgets::Gadget;
 use crate::identity::IdentitySecrets;
 use crate::outcomes::{Outcome, OutcomesRequest};
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
@@ -48,6 +49,13 @@ const EXPORT_PARAMETERS: [(&str, &str); 5] = [
     ("cursor", "After the line with this cursor"),
     ("limit", "At most so many rows"),
     ("format", "`ndjson`; for decisions also `dsjson` (Vowpal Wabbit) and `obd` (Open Bandit CSV), explorers' only"),
+];
+
+/// What an embedded page is asked for with.
+const EMBED_PARAMETERS: [(&str, &str); 3] = [
+    ("site", "The publishable key"),
+    ("locale", "BCP 47 tag of the language wanted"),
+    ("placement", "Whose offers, where `offers` are embedded"),
 ];
 
 const fn operation(method: HttpMethod, path: &'static str, summary: &'static str, status: u16) -> Operation {
@@ -87,20 +95,39 @@ impl Operation {
         self.gives(schema)
     }
 
+    const fn asks(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
+        self.query = query;
+        self
+    }
+
     const fn with(mut self, credential: &'static str) -> Self {
         self.credential = Some(credential);
         self
     }
 }
 
-const OPERATIONS: [Operation; 59] = [
+const OPERATIONS: [Operation; 64] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
-    operation(HttpMethod::Get, "/assets/{name}", "An immutable asset", 200),
+    operation(HttpMethod::Get, "/portico-{release}.js", "The loader of a release", 200),
+    operation(HttpMethod::Get, "/assets/{name}", "An asset, immutable where its name holds a hash", 200),
     operation(HttpMethod::Post, "/v1/decide", "Which offers should this visitor see", 200)
         .takes("DecideRequest")
         .gives("DecideResponse"),
+    operation(HttpMethod::Get, "/embed/{name}", "A gadget, or offers, as a page for a frame", 200)
+        .asks(&EMBED_PARAMETERS),
+    operation(HttpMethod::Get, "/oembed", "How to embed such a page (oEmbed 1.0)", 200).asks(&[
+        ("url", "An address below /embed/ of this edge"),
+        ("maxwidth", "In CSS pixels"),
+        ("maxheight", "In CSS pixels"),
+    ]),
+    operation(HttpMethod::Get, "/v1/gadgets/{name}", "A gadget's settings", 200)
+        .gives("Gadget")
+        .asks(&EMBED_PARAMETERS),
+    operation(HttpMethod::Post, "/v1/why", "Why an offer is shown, for whoever sees it", 200)
+        .takes("WhyRequest")
+        .gives("WhyResponse"),
     operation(HttpMethod::Post, "/v1/events", "What the visitor did with them", 202)
         .takes("EventsRequest")
         .gives("EventsResponse"),
@@ -319,6 +346,9 @@ pub fn document() -> OpenApi {
         .security_scheme("session", session);
     components = schema::<DecideRequest>(components);
     components = schema::<DecideResponse>(components);
+    components = schema::<Gadget>(components);
+    components = schema::<WhyRequest>(components);
+    components = schema::<WhyResponse>(components);
     components = schema::<EventsRequest>(components);
     components = schema::<EventsResponse>(components);
     components = schema::<OutcomesRequest>(components);

@@ -11,7 +11,9 @@ use utoipa::ToSchema;
 use crate::check::escape;
 use crate::content::{Layout, OfferContent, OfferPresentation};
 use crate::decide::{AnswerChoice, Consent, QuestionResponse};
+use crate::gadgets::{self, Gadget};
 use crate::identity::Identity;
+use crate::language::nearest;
 use crate::limits::{ATTRIBUTION_DAYS, KEEP_DAYS, LEDGER_SHARDS, QUESTION_BYTES, URL_BYTES};
 use crate::pages::{self, PageRule};
 use crate::problem::FieldError;
@@ -45,6 +47,9 @@ pub struct SiteConfig {
     /// How each placement is arranged; `list` where absent.
     #[serde(default)]
     pub layouts: BTreeMap<String, Layout>,
+    /// Gadgets by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gadgets: BTreeMap<String, Gadget>,
     /// What is stored of customers, who is believed and how long.
     #[serde(default)]
     pub profile: ProfileConfig,
@@ -310,6 +315,7 @@ impl SiteConfig {
         let identity = self.identity.iter().flat_map(Identity::errors);
         errors.extend(identity.map(|error| FieldError { pointer: format!("/identity{}", error.pointer), ..error }));
         errors.extend(pages::errors(&self.pages));
+        errors.extend(gadgets::errors(&self.gadgets, &self.decisions));
         errors.extend(self.profile.errors(&self.decisions));
         errors.extend(triggers::errors(&self.triggers, &self.webhooks));
         let (_, wrong) = Policy::compile(&self.decisions);
@@ -339,14 +345,9 @@ impl SiteConfig {
     }
 
     fn nearest<'a, T>(&self, locales: &'a BTreeMap<String, T>, locale: &str) -> Option<(&'a str, &'a T)> {
-        let primary = |tag: &str| tag.split('-').next().unwrap_or("").to_ascii_lowercase();
-        let same = locales.get_key_value(locale);
-        let near = || {
-            let wanted = primary(locale);
-            locales.iter().find(|(tag, _)| primary(tag) == wanted)
-        };
-        let first = || locales.get_key_value(self.locales.first()?);
-        same.or_else(near).or_else(first).map(|(tag, words)| (tag.as_str(), words))
+        let near = nearest(locales.keys().map(String::as_str), locale);
+        let tag = near.or_else(|| self.locales.first().map(String::as_str))?;
+        locales.get_key_value(tag).map(|(tag, words)| (tag.as_str(), words))
     }
 }
 

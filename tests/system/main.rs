@@ -19,4 +19,5 @@ mod reading;
 mod servers;
 mod shadow;
 mod sites;
+mod situations;
 mod triggers;

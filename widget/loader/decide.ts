@@ -1,9 +1,11 @@
 // The question to the edge: one for all slots of the page, and one more when something that matters has changed.
 
-import { address, emit, listen, sleep, warn } from "./page.ts";
+import { half } from "./half.ts";
+import { sleep } from "./help.ts";
+import { address, emit, listen, warn } from "./page.ts";
 import { post } from "./post.ts";
 import type { Slot } from "./slot.ts";
-import { identified, remember, silent } from "./visitor.ts";
+import { identified, remember, silent, turnPage } from "./visitor.ts";
 
 export interface Offer {
   offer: string;
@@ -34,6 +36,9 @@ export const slots = new Set<Slot>();
 /** What the site told us about the page. */
 export const facts: { context?: object | undefined; locale?: string } = {};
 
+/** The page's language, unless the site says otherwise. */
+export const locale = (): string => document.documentElement.lang || navigator.language;
+
 /** After this the host's own content stays. */
 const DEADLINE_MS = 1500;
 /** What the edge takes in one question. */
@@ -44,11 +49,19 @@ const due = new Set<Slot>();
 let again: true | undefined;
 let asking: Promise<void> | undefined;
 let round = 0;
+/** The address of the latest question. */
+export let here = address();
 
-const ready = new Promise<unknown>((done) => {
-  if (document.readyState === "loading") listen(document, "DOMContentLoaded", done);
-  else done(0);
-});
+/** Done at an event of the document, at once where there is nothing to wait for. */
+const until = (name: string, wait: unknown) =>
+  new Promise<unknown>((done) => {
+    if (wait) listen(document, name, done);
+    else done(0);
+  });
+/** The document is whole, and somebody looks at it. */
+const ready = until("DOMContentLoaded", document.readyState === "loading").then(() =>
+  until("prerenderingchange", (document as { prerendering?: boolean }).prerendering),
+);
 
 /** Asks soon for these slots, or for all; calls that come together become one question. */
 export const ask = (some: Iterable<Slot> = slots): Promise<void> => {
@@ -58,9 +71,15 @@ export const ask = (some: Iterable<Slot> = slots): Promise<void> => {
 
 const decide = async (): Promise<void> => {
   asking = undefined;
-  const asked = [...due].filter((slot) => slot.at.isConnected).slice(0, MOST);
-  due.clear();
-  if (silent() || !asked.length) return;
+  // The page has moved within its document: all of it is another page.
+  if (here !== (here = address())) {
+    turnPage();
+    slots.forEach((slot) => due.add(slot));
+  }
+  const asked: Slot[] = [];
+  for (const slot of due) if (!slot.at.isConnected || (asked.length < MOST && asked.push(slot))) due.delete(slot);
+  if (silent()) return;
+  if (!asked.length) return void half.fetch().catch(warn);
 
   const turn = ++round;
   for (const slot of asked) slot.turn = turn;
@@ -73,7 +92,7 @@ const decide = async (): Promise<void> => {
     }).catch(warn);
     const question = {
       again,
-      locale: document.documentElement.lang || navigator.language,
+      locale: locale(),
       ...facts,
       page: { url: address(), title: document.title, referrer: document.referrer },
       placements: asked.map(({ at }) => ({
@@ -100,4 +119,6 @@ const decide = async (): Promise<void> => {
         emit(slot.at, "error", { code, placement: slot.at.getAttribute("placement") });
       }
   }
+  half.fetch().catch(warn);
+  if (due.size) void ask([]);
 };

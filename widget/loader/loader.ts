@@ -3,18 +3,75 @@
 //
 // Deliberately absent: any dependency, any polling, any cookie, any patched global of the host.
 
-import { ask, facts, slots } from "./decide.ts";
-import { address, attempt, life, listen, sheet, site, warn } from "./page.ts";
-import { leave, reached, report, resume, soon } from "./queue.ts";
-import { PorticoOffers } from "./slot.ts";
-import { agree, forget, identify, turnPage, type Consent } from "./visitor.ts";
+import { ask, facts, here, locale, slots } from "./decide.ts";
+import { half } from "./half.ts";
+import type { Half } from "./more/more.ts";
+import { attempt, sheet } from "./help.ts";
+import { address, edge, emit, hosts, life, listen, load, site, warn } from "./page.ts";
+import { post } from "./post.ts";
+import { BATCH, KEY, MOST, leave, queue, report, send, stored } from "./queue.ts";
+import { PorticoGadget, PorticoOffers } from "./slot.ts";
+import { agree, consent, forget, granted, identify, jwt, remember, silent, visitor, type Consent } from "./visitor.ts";
 
-/** What is answered here is answered to the caller; with no answer there is a new question to the edge. */
+/** File of the second half and the hash of its content, set by the build. */
+declare const PORTICO_MORE: string;
+declare const PORTICO_MORE_HASH: string;
+
+/** What the second half has of us. */
+const core = {
+  BATCH,
+  KEY,
+  MOST,
+  address,
+  agree,
+  ask,
+  consent,
+  edge,
+  emit,
+  facts,
+  granted,
+  hosts,
+  identify,
+  life,
+  listen,
+  load,
+  locale,
+  post,
+  queue,
+  remember,
+  report,
+  send,
+  silent,
+  site,
+  slots,
+  stored,
+  visitor,
+  warn,
+  /** The address of the latest question. */
+  asked: () => here,
+  /** The identity token of the latest question. */
+  jwt: () => jwt,
+};
+export type Core = typeof core;
+
+/** The page's first question has been answered, or there is none. */
+let first: Promise<void>;
+let module: Promise<Half> | undefined;
+half.fetch = () =>
+  (module ??= load<{ begin(core: Core): Half }>(PORTICO_MORE, PORTICO_MORE_HASH).then(({ begin }) =>
+    Object.assign(half, begin(core)),
+  ));
+
+/**
+ * What is answered here is answered to the caller; with no answer there is a new question to the edge. Commands that are not
+ * here are the second half's.
+ */
 const commands: Record<string, (...args: never[]) => unknown> = {
   identify,
   consent(to: Consent) {
     agree(to);
-    resume();
+    if (!granted("analytics")) stored();
+    half.resume?.();
   },
   context(more: object | null) {
     facts.context = more ? { ...facts.context, ...more } : undefined;
@@ -23,12 +80,16 @@ const commands: Record<string, (...args: never[]) => unknown> = {
     facts.locale = tag;
   },
   refresh() {},
+  async ready(heard?: () => void) {
+    await first;
+    heard?.();
+  },
   track(name: string, props?: object) {
     report({ type: "track", name, props });
     return 1;
   },
-  stage(name: string) {
-    reached(name);
+  stage(stage: string) {
+    report({ type: "stage", stage });
     return 1;
   },
   on(name: string, heard: (detail: unknown) => void) {
@@ -39,7 +100,7 @@ const commands: Record<string, (...args: never[]) => unknown> = {
     leave();
     forget();
     life.abort();
-    resume();
+    stored();
     for (const slot of slots) {
       slot.restore();
       slot.at.style.minHeight = "";
@@ -49,8 +110,9 @@ const commands: Record<string, (...args: never[]) => unknown> = {
 
 const run = (name: string, ...args: never[]): Promise<unknown> => {
   const done = (async () => {
-    if (!(name in commands)) throw Error("unknown command " + name);
-    return commands[name]!(...args) ?? ask();
+    const command = commands[name] ?? (await half.fetch()).commands[name];
+    if (!command) throw Error("unknown command " + name);
+    return command(...args) ?? ask();
   })();
   // Whoever waits for it hears of a failure; who does not is not bothered with an unhandled rejection.
   done.catch(warn);
@@ -60,30 +122,17 @@ const run = (name: string, ...args: never[]): Promise<unknown> => {
 attempt(() => {
   if (!site || customElements.get("portico-offers")) return;
 
-  const page = window as { portico?: { q?: Iterable<Parameters<typeof run>> }; navigation?: EventTarget };
+  const page = window as { portico?: { q?: Iterable<Parameters<typeof run>> } };
   const early = page.portico?.q ?? [];
+  first = ask();
   page.portico = run as never;
   for (const args of early) void run(...args);
 
   // Weighs nothing against any rule of the host's.
-  document.adoptedStyleSheets.push(sheet(":where(portico-offers){display:block}"));
+  document.adoptedStyleSheets.push(sheet(":where(portico-offers,portico-gadget):not([hidden]){display:block}"));
   customElements.define("portico-offers", PorticoOffers);
-  void ask();
-
-  let here = address();
-  const moved = () => {
-    if (here === (here = address())) return;
-    turnPage();
-    void ask();
-  };
-  // Without the Navigation API: routers move on a click or on Back, a moment later.
-  listen(page.navigation ?? window, "navigatesuccess click popstate", () => setTimeout(moved, 99));
-
-  listen(window, "pagehide pageshow visibilitychange", (event) => {
+  customElements.define("portico-gadget", PorticoGadget);
+  listen(window, "pagehide visibilitychange", (event) => {
     if (document.hidden || event.type === "pagehide") leave();
-    else soon();
-    // Into the back/forward cache and out of it: a new view of the page, whose question waits while the page is frozen.
-    if ((event as PageTransitionEvent).persisted) void ask();
-    slots.forEach((slot) => slot.look());
   });
 });

@@ -1,10 +1,12 @@
 // The page we are guests in: who we are here, what we tell it, and how we never break it.
 
 const tag = (document.currentScript ??
-  document.querySelector('script[src*="/portico.js"]')) as HTMLScriptElement | null;
+  document.querySelector('script[src*="/portico"][data-site]')) as HTMLScriptElement | null;
 
 /** The site's publishable key. */
 export const site = tag?.dataset.site;
+/** In a page of the edge's own: the origins that may put it into a frame. */
+export const hosts = tag?.dataset.hosts;
 /** The origin we were loaded from: the only one we ever speak to. */
 export const edge = tag && new URL(tag.src).origin;
 
@@ -17,13 +19,6 @@ export let warn = (what: unknown): void => {
   console.warn("portico:", what);
 };
 
-/** What fails in here stays in here: storage that throws in blocked frames, markup that a policy refuses. */
-export const attempt = <T>(risky: () => T): T | undefined => {
-  try {
-    return risky();
-  } catch {}
-};
-
 /** Listens until `destroy`. */
 export const listen = (to: EventTarget, names: string, heard: (event: Event) => void): void =>
   names.split(" ").forEach((name) => to.addEventListener(name, heard, { signal: life.signal }));
@@ -33,15 +28,25 @@ export const emit = (at: EventTarget, name: string, detail: object): void => {
   at.dispatchEvent(new CustomEvent("portico:" + name, { bubbles: true, composed: true, detail }));
 };
 
-/** A style sheet that no policy on inline styles refuses. */
-export const sheet = (text: string): CSSStyleSheet => {
-  const made = new CSSStyleSheet();
-  made.replaceSync(text);
-  return made;
-};
-
-/** A timer as a promise, of 0. */
-export const sleep = (ms: number): Promise<0> => new Promise((done) => setTimeout(done, ms, 0));
-
 /** The page's address, as long as the edge takes one, without its fragment, which may hold secrets and never reaches a server by itself. */
 export const address = (): string => location.href.split("#")[0]!.slice(0, 4e3);
+
+/**
+ * Fetches one of our modules and runs it if its content is what it was when we were built: preloaded, because an import
+ * by itself checks nothing, and then taken from where the browser put it.
+ */
+export const load = <Module>(file: string, integrity: string): Promise<Module> =>
+  new Promise((done, failed) => {
+    const href = edge + "/assets/" + file;
+    document.head.append(
+      Object.assign(document.createElement("link"), {
+        rel: "modulepreload",
+        nonce: tag!.nonce,
+        crossOrigin: "",
+        integrity,
+        href,
+        onload: () => done(import(href)),
+        onerror: failed,
+      }),
+    );
+  });

@@ -1,11 +1,11 @@
 // <portico-offers>: a reserved place in the host's page, with the host's own content in it until there is better.
 
-import { load, type Live, type Module } from "./awake.ts";
-import { ask, slots, type Answer, type Placement } from "./decide.ts";
-import { attempt, edge, emit, listen, sheet } from "./page.ts";
-import { plain } from "./plain.ts";
+import { ask, slots, type Answer, type Offer, type Placement } from "./decide.ts";
+import { half } from "./half.ts";
+import type { Live } from "./more/awake.ts";
+import { attempt, sheet } from "./help.ts";
+import { edge, emit, listen, warn } from "./page.ts";
 import { report } from "./queue.ts";
-import { watch } from "./sight.ts";
 
 interface Policy {
   createHTML(html: string): string;
@@ -14,8 +14,6 @@ const asIs: Policy = { createHTML: (html) => html };
 const { trustedTypes } = window as { trustedTypes?: { createPolicy(name: string, rules: Policy): Policy } };
 /** What lets the edge's HTML in: none where the host names its Trusted Types policies and ours is not among them. */
 const policy = trustedTypes ? attempt(() => trustedTypes.createPolicy("portico", asIs)) : asIs;
-
-let module: Promise<Module> | undefined;
 
 /** What has been said takes the place of what was asked. */
 const turn = ({ children }: Element): void => {
@@ -30,82 +28,59 @@ export interface Slot {
   at: HTMLElement;
   /** The latest question that is to be answered here. */
   turn?: number;
+  /** What is painted here, and its cards. */
+  placement?: Placement | undefined;
+  cards: Element[];
+  /** Ends the watch for impressions. */
+  rest?(): void;
+  /** The component, where it has taken over. */
+  live?: Live | undefined;
   /** Paints an answer. */
   show(answer: Answer, placement: Placement): void;
   /** Gives the place back to the host's content. */
   restore(): void;
-  /** Watches for impressions, from the beginning. */
-  look(): void;
-  /** Lets the component take over what the edge painted, if it has been fetched. */
-  wake(): void;
+  /** The page hears of it; the edge too, except of clicks, which the link itself counts there. */
+  tell(type: "impression" | "click" | "dismiss", offer: Pick<Offer, "offer" | "token">): void;
 }
 
 const slotAt = (at: HTMLElement): Slot => {
-  let placement: Placement | undefined;
-  let cards: Element[] = [];
-  let live: Live | undefined;
-  let rest = () => {};
-
-  /** The page hears of it; the edge too, except of clicks, which the link itself counts there. */
-  const tell = (type: "impression" | "click" | "dismiss", { offer, token }: { offer: string; token: string }): void => {
-    if (type !== "click") report({ type, token });
-    emit(at, type, { placement: placement?.id, offer, token });
-  };
-
-  const paint = (next: Placement, style: string): void => {
-    const { html, offers } = next;
+  const paint = async (placement: Placement, style: string): Promise<void> => {
+    const { html, offers } = placement;
+    const now = slot.turn;
     const root = at.shadowRoot ?? at.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet(style)];
     const face = document.createElement("div");
     if (policy) face.innerHTML = policy.createHTML(html);
-    else plain(face, next);
-    cards = [...face.querySelectorAll(".card")];
-    cards.forEach((card, index) => {
+    else (await half.fetch()).plain(face, placement);
+    if (now !== slot.turn) return;
+    slot.cards = [...face.querySelectorAll(".card")];
+    slot.cards.forEach((card, index) => {
       const offer = offers[index]!;
       card.querySelector("a")!.href = offer.href = new URL(offer.href, edge!).href;
     });
     root.replaceChildren(face);
-    placement = next;
-    slot.look();
-    slot.wake();
+    slot.placement = placement;
+    half.painted?.(slot);
   };
 
   const slot: Slot = {
     at,
-    show({ decision, style }, next) {
-      const { id, arm, reason, offers } = next;
+    cards: [],
+    show({ decision, style }, placement) {
+      const { id, arm, reason, offers } = placement;
       slot.restore();
-      if (offers.length) attempt(() => paint(next, style));
+      if (offers.length) paint(placement, style).catch(warn);
       emit(at, "decision", { decision, placement: id, arm, reason, offers });
     },
     restore() {
-      rest();
-      live?.free();
-      live = placement = undefined;
+      slot.rest?.();
+      slot.live?.free();
+      slot.live = slot.placement = undefined;
       at.shadowRoot?.replaceChildren(document.createElement("slot"));
     },
-    look() {
-      rest();
-      const offers = placement?.offers;
-      if (offers)
-        rest = watch(cards, (index) => {
-          const offer = offers[index]!;
-          if (!offer.seen) tell("impression", offer);
-          offer.seen = true;
-        });
-    },
-    wake() {
-      const now = placement;
-      if (!now) return;
-      module
-        ?.then(({ hydrate }) => {
-          if (now === placement)
-            live ??= hydrate(at.shadowRoot!.firstElementChild!, now, (type, token, offer) =>
-              tell(type, { offer, token }),
-            );
-        })
-        // Refused by a policy, gone from the edge, or of another version than the paint.
-        .catch(() => {});
+    tell(type, { offer, token }) {
+      if (type !== "click") report({ type, token });
+      emit(at, type, { placement: slot.placement?.id, offer, token });
     },
   };
 
@@ -116,24 +91,37 @@ const slotAt = (at: HTMLElement): Slot => {
       report({ type: "answer", name, props: { value } });
       turn(form);
     }
-    const index = cards.findIndex((card) => path.includes(card));
-    const offer = placement?.offers[index];
+    const index = slot.cards.findIndex((card) => path.includes(card));
+    const offer = slot.placement?.offers[index];
     if (!offer) return;
-    const on = (selector: string) => path.includes(cards[index]!.querySelector(selector)!);
-    if (on("a")) tell("click", offer);
-    else if (!live && on(".dismiss")) {
-      turn(cards[index]!);
-      tell("dismiss", offer);
+    const card = slot.cards[index]!;
+    const on = (selector: string) => path.includes(card.querySelector(selector)!);
+    if (on("a")) slot.tell("click", offer);
+    else if (!slot.live && on(".dismiss")) {
+      turn(card);
+      slot.tell("dismiss", offer);
     }
-  });
-  listen(at, "pointerenter focusin", () => {
-    module ??= load();
-    slots.forEach((slot) => slot.wake());
   });
   return slot;
 };
 
-export class PorticoOffers extends HTMLElement {
+/** An element whose attributes are its properties too. */
+const reflecting = (...names: string[]) => {
+  class Reflecting extends HTMLElement {}
+  for (const name of names)
+    Object.defineProperty(Reflecting.prototype, name, {
+      get(this: Element) {
+        return this.getAttribute(name);
+      },
+      set(this: Element, value: string) {
+        this.setAttribute(name, value);
+      },
+    });
+  return Reflecting;
+};
+
+export class PorticoOffers extends reflecting("placement", "count", "height") {
+  static observedAttributes = ["placement", "count"];
   #slot = slotAt(this);
 
   connectedCallback(): void {
@@ -144,7 +132,22 @@ export class PorticoOffers extends HTMLElement {
     if (!this.shadowRoot) void ask([this.#slot]);
   }
 
+  attributeChangedCallback(): void {
+    if (this.isConnected) void ask([this.#slot]);
+  }
+
   disconnectedCallback(): void {
     slots.delete(this.#slot);
+  }
+}
+
+/** <portico-gadget>: all that it is comes with the second half. */
+export class PorticoGadget extends reflecting("name", "height") {
+  connectedCallback(): void {
+    half.gadget?.(this);
+  }
+
+  disconnectedCallback(): void {
+    half.gadget?.(this);
   }
 }

@@ -1,6 +1,7 @@
 // Who looks at the page, as far as they and the site allow us to know.
 
-import { attempt, life, site, sleep, warn } from "./page.ts";
+import { attempt, sleep } from "./help.ts";
+import { life, site, warn } from "./page.ts";
 
 type Jwt = string | null | undefined;
 export type Identity = Jwt | Promise<Jwt> | (() => Jwt | Promise<Jwt>);

@@ -12,6 +12,7 @@ pub(crate) fn placement_view(value: &JsValue, painted: String) -> Option<Placeme
         layout: match text(value, "layout").as_deref() {
             Some("hero") => Layout::Hero,
             Some("inline") => Layout::Inline,
+            Some("corner") => Layout::Corner,
             _ => Layout::List,
         },
         locale: text(value, "locale").unwrap_or(painted),

@@ -17,9 +17,13 @@ mod paint;
 #[cfg(feature = "ssr")]
 mod question;
 #[cfg(feature = "ssr")]
+mod why;
+#[cfg(feature = "ssr")]
 pub use paint::{Around, card, frame, render};
 #[cfg(feature = "ssr")]
 pub use question::{QUESTION_STYLE, question};
+#[cfg(feature = "ssr")]
+pub use why::why;
 
 #[cfg(feature = "browser")]
 mod awake;
@@ -28,5 +32,7 @@ mod from_js;
 #[cfg(feature = "browser")]
 pub use awake::{Hydrated, hydrate};
 
-/// The style sheet of everything rendered here, for the shadow root that receives it.
+/// The style sheet of everything rendered here but what has one of its own, for the shadow root that receives it.
 pub const STYLE: &str = include_str!("offers.css");
+/// What is added for offers in [`Layout::Corner`](portico_protocol::content::Layout::Corner).
+pub const CORNER_STYLE: &str = include_str!("corner.css");

@@ -46,7 +46,7 @@ pub(crate) trait Visitor: Clone + 'static {
 
 /// The version of the markup below: raised with every change of its nodes. A page may hold a module older or newer than
 /// the edge that paints for it; hydration over other markup than its own would break both.
-pub(crate) const MARKUP: &str = "2";
+pub(crate) const MARKUP: &str = "3";
 
 /// A placement with its offers.
 pub(crate) fn placement<V: Visitor>(view: PlacementView, visitor: &V) -> impl RenderHtml + use<V> {
@@ -56,6 +56,7 @@ pub(crate) fn placement<V: Visitor>(view: PlacementView, visitor: &V) -> impl Re
         Layout::Hero => "offers hero",
         Layout::List => "offers list",
         Layout::Inline => "offers inline",
+        Layout::Corner => "offers corner",
     };
     let cards: Vec<_> = view.offers.into_iter().map(|offer| card(offer, setting, visitor.clone())).collect();
     section()
@@ -105,6 +106,7 @@ fn face(
     dismiss: impl FnMut(MouseEvent) + 'static,
 ) -> impl RenderHtml {
     let dismiss_label = [words.dismiss, ": ", &content.title].concat();
+    let why_label = [words.why, " ", &content.title].concat();
     let title = if heading {
         Either::Left(h2().class("title").part("title").child(content.title))
     } else {
@@ -122,6 +124,16 @@ fn face(
             .on(event::click, dismiss)
             .child(words.dismiss),
     ));
+    // Answered by the loader's second half, which shows it.
+    let why = button()
+        .r#type("button")
+        .class("why")
+        .part("why")
+        .lang(lang)
+        .title(words.why)
+        .aria_label(why_label)
+        .attr("data-portico-action", "why")
+        .child("i");
     div().class("face").hidden(move || standing.get() != Standing::Shown).child((
         content.image.map(picture),
         div().class("words").child((
@@ -132,6 +144,7 @@ fn face(
             actions,
             content.terms.map(|text| line("terms", text)),
         )),
+        why,
     ))
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use data_encoding::BASE64URL_NOPAD;
 
 use super::people::Persona;
 use super::{Bank, CONSENT_COOKIE, own_language};
 use crate::host::consent::Consent;
 use crate::host::language::Language;
+use crate::host::nonce;
 
 pub(super) const SESSION_COOKIE: &str = "meridian_session";
 pub(super) const LANGUAGE_COOKIE: &str = "meridian_language";
@@ -56,14 +56,5 @@ impl FromRequestParts<Arc<Bank>> for Visit {
             consent: Consent::read(&parts.headers, CONSENT_COOKIE),
             nonce: nonce(),
         })
-    }
-}
-
-fn nonce() -> String {
-    let mut bytes = [0; 16];
-    // Without randomness the nonce is empty and the inline scripts do not run: the page stays whole.
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => BASE64URL_NOPAD.encode(&bytes),
-        Err(_) => String::new(),
     }
 }

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
+use data_encoding::BASE64URL_NOPAD;
 
 /// The current time in seconds since 1970.
 pub(crate) fn now_s() -> u64 {
@@ -26,4 +27,14 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// For the inline scripts of one answer.
+pub(crate) fn nonce() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness the nonce is empty and the inline scripts do not run: the page stays whole.
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => BASE64URL_NOPAD.encode(&bytes),
+        Err(_) => String::new(),
+    }
 }

@@ -8,7 +8,7 @@ use crate::http::{Request, Response};
 
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 const FOREVER: &str = "public, max-age=31536000, immutable";
-/// The loader is evergreen: asked for again after five minutes, and then mostly answered with 304.
+/// The loaders are evergreen: asked for again after five minutes, and then mostly answered with 304.
 const SHORT: &str = "public, max-age=300, stale-while-revalidate=86400";
 /// The console loads nothing from elsewhere and stands in no frame.
 const CONSOLE_CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; \
@@ -21,12 +21,19 @@ pub(crate) fn openapi() -> Result<Response, Failure> {
         .with("Access-Control-Allow-Origin", "*"))
 }
 
-pub(crate) async fn loader(request: &Request, env: &Env) -> Result<Response, Failure> {
-    file(request, env, "portico.js", SHORT, &[]).await
+/// Whether a name is the evergreen loader's, `portico.js`, or that of a release, such as `portico-0.1.js`.
+pub(crate) fn is_loader(name: &str) -> bool {
+    name.strip_suffix(".js").and_then(|name| name.strip_prefix("portico")).is_some_and(|release| {
+        let number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        release.is_empty() || release.strip_prefix('-').is_some_and(|release| release.split('.').all(number))
+    })
 }
 
+/// What has the hash of its content in its name never changes.
 pub(crate) async fn asset(request: &Request, env: &Env, name: &str) -> Result<Response, Failure> {
-    file(request, env, name, FOREVER, &[]).await
+    let hash = name.split('.').next().and_then(|stem| stem.rsplit_once('-')).map_or("", |(_, hash)| hash);
+    let is_hashed = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    file(request, env, name, if is_hashed { FOREVER } else { SHORT }, &[]).await
 }
 
 pub(crate) async fn console(request: &Request, env: &Env) -> Result<Response, Failure> {
@@ -95,4 +102,25 @@ fn media_type(ending: &str) -> Option<&'static str> {
         "svg" => "image/svg+xml",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loader;
+
+    #[test]
+    fn loaders_have_the_name_of_a_release_or_none() {
+        for (name, expect) in [
+            ("portico.js", true),
+            ("portico-0.1.js", true),
+            ("portico-12.js", true),
+            ("portico-.js", false),
+            ("portico-0..1.js", false),
+            ("portico-0123456789abcdef.js", false),
+            ("portico.d.ts", false),
+            ("portico", false),
+        ] {
+            assert_eq!(is_loader(name), expect, "{name}");
+        }
+    }
 }

@@ -22,7 +22,7 @@ use crate::snapshot;
 
 /// `PUT /v1/consent`.
 pub(crate) async fn put(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
-    let (bearer, origin) = (access::bearer(&request), request.header("Origin"));
+    let (bearer, origin) = (access::bearer(&request), request.origin());
     let by_browser = request.is_private();
     let asked: ConsentRequest = request.json(BODY_BYTES).await?;
     let caller = access::visitor_side(env, context, bearer.as_deref(), origin.as_deref(), &asked.site).await?;

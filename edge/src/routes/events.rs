@@ -25,7 +25,7 @@ pub(crate) const PROPS_BYTES: usize = 2048;
 
 pub(crate) async fn events(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let bearer = access::bearer(&request);
-    let origin = request.header("Origin");
+    let origin = request.origin();
     let is_private = request.is_private();
     let mut asked: EventsRequest = request.json(BODY_BYTES).await?;
     let caller = access::visitor_side(env, context, bearer.as_deref(), origin.as_deref(), &asked.site).await?;

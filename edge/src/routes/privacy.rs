@@ -54,7 +54,7 @@ pub(crate) async fn caller_of_page(
     context: &Context,
 ) -> Result<(Caller, String), Failure> {
     let key = request.url()?.query_pairs().find_map(|(name, value)| (name == "site").then(|| value.into_owned()));
-    let origin = request.header("Origin");
+    let origin = request.origin();
     let caller = access::visitor_side(env, context, None, origin.as_deref(), &key.unwrap_or_default()).await?;
     only_by_the_site(&caller)?;
     let token = access::bearer(request);
@@ -159,7 +159,7 @@ pub(crate) async fn erase(request: &Request, env: &Env, context: &Context, id: &
 
 /// `POST /v1/privacy/erase`.
 pub(crate) async fn erase_own(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
-    let origin = request.header("Origin");
+    let origin = request.origin();
     let asked: EraseRequest = request.json(BODY_BYTES).await?;
     let caller = access::visitor_side(env, context, None, origin.as_deref(), &asked.site).await?;
     only_by_the_site(&caller)?;

@@ -42,7 +42,7 @@ pub(crate) async fn get(request: &Request, env: &Env, context: &Context) -> Resu
 
 /// `PUT /v1/profile`.
 pub(crate) async fn put(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
-    let origin = request.header("Origin");
+    let origin = request.origin();
     let is_private = request.is_private();
     let asked: ProfileRequest = request.json(BODY_BYTES).await?;
     let caller = access::visitor_side(env, context, None, origin.as_deref(), &asked.site).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn put(mut request: Request, env: &Env, context: &Context) -> R
 
 /// `POST /v1/identify`.
 pub(crate) async fn identify(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
-    let origin = request.header("Origin");
+    let origin = request.origin();
     let is_private = request.is_private();
     let IdentifyRequest { site, identity, visitor, consent } = request.json(BODY_BYTES).await?;
     let caller = access::visitor_side(env, context, None, origin.as_deref(), &site).await?;

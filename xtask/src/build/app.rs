@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::assets::Assets;
-use super::short_hash;
 use super::target::Target;
+use super::{integrity, short_hash};
 use crate::command::command;
 use crate::places::Places;
 use crate::setup::BuildTools;
@@ -53,6 +53,9 @@ impl App {
         stem: "widget",
         start: Start::Caller,
     };
+    /// The savings and loan calculator.
+    pub(crate) const CALCULATOR: Self =
+        Self { package: "portico-calculator", features: &[], stem: "calculator", start: Start::Caller };
     /// The bank's people's own pages.
     pub(crate) const CONSOLE: Self =
         Self { package: "portico-console", features: &[], stem: "console", start: Start::Itself };
@@ -62,6 +65,10 @@ impl App {
 pub(crate) struct Built {
     /// `<stem>-<hash>`, common to both files.
     pub(crate) stem: String,
+    /// Integrity of the script.
+    pub(crate) js_integrity: String,
+    /// Integrity of the WebAssembly module.
+    pub(crate) wasm_integrity: String,
 }
 
 impl Built {
@@ -105,11 +112,12 @@ pub(crate) fn build(places: &Places, tools: &BuildTools, target: &Target, assets
         }
         let wasm = read(&result.join("app.wasm"))?;
         let glue = read(&result.join("app.js"))?;
-        let built = Built { stem: format!("{}-{}", app.stem, short_hash(&[&wasm, &glue])) };
+        let stem = format!("{}-{}", app.stem, short_hash(&[&wasm, &glue]));
         let script = match app.start {
             Start::Caller => glue,
-            Start::Itself => self_starting(glue, &built.wasm()),
+            Start::Itself => self_starting(glue, &format!("{stem}.wasm")),
         };
+        let built = Built { stem, js_integrity: integrity(&script), wasm_integrity: integrity(&wasm) };
         assets.put_instead(app.stem, &built.js(), &script)?;
         assets.put_instead(app.stem, &built.wasm(), &wasm)?;
         let done = if known { Done::Cached } else { Done::Now(String::new()) };

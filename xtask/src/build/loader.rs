@@ -1,72 +1,111 @@
-//! The loader: TypeScript, checked by the compiler, bundled to one script. It names the widget that it loads.
+//! The loader: TypeScript, checked by the compiler and bundled to three scripts. `portico.js` stands in pages; it names its
+//! second half, which names what gadgets need; these name the WebAssembly modules. Each name comes with the hash of what it names, so whoever pins the first pins
+//! all of them.
 
-use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
 
 use super::app::Built;
 use super::assets::Assets;
 use super::target::Target;
+use super::{integrity, short_hash};
 use crate::command::command;
 use crate::places::Places;
 use crate::setup::BuildTools;
-use crate::step::{Done, step};
+use crate::step::{Done, Step, step};
 
-/// Checks and bundles `widget/loader/loader.ts` to the asset `portico.js`.
+/// Major and minor version: a page that loads `portico-<release>.js` gets mended files of this release and no later one.
+const RELEASE: &str = concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+
+/// Checks and bundles what lies in `widget/loader`.
 pub(crate) fn build(
     places: &Places,
     tools: &BuildTools,
     target: &Target,
     assets: &Assets,
     widget: &Built,
+    calculator: &Built,
 ) -> Result<()> {
     step(places, "build loader", |step| {
         let folder = places.root.join("widget/loader");
-        let source = folder.join("loader.ts");
-        if !source.exists() {
-            bail!("{} is missing", source.display());
-        }
-        let mut tsc = tools.npm.tsc();
-        tsc.arg("--noEmit").current_dir(&folder);
-        if folder.join("tsconfig.json").exists() {
-            tsc.args(["--project", "tsconfig.json"]);
-        } else {
-            tsc.args(["--ignoreConfig", "--strict", "--target", "es2022", "--module", "esnext"]).args([
-                "--lib",
-                "es2022,dom,dom.iterable",
-                "--moduleResolution",
-                "bundler",
-                "loader.ts",
-            ]);
-        }
-        step.run(&mut tsc, "Mend the type errors above.")?;
-        let results = target.results("app")?;
-        let (bundle, small) = (results.join("loader.js"), results.join("portico.js"));
+        step.run(
+            tools.npm.tsc().arg("--noEmit").current_dir(&folder).args(["--project", "tsconfig.json"]),
+            "Mend the type errors above.",
+        )?;
+        let bundle = Bundle { step, tools, results: target.results("app")? };
+        let names = [
+            ("PORTICO_CALCULATOR", calculator.stem.as_str()),
+            ("PORTICO_CALCULATOR_JS_HASH", &calculator.js_integrity),
+            ("PORTICO_CALCULATOR_WASM_HASH", &calculator.wasm_integrity),
+        ];
+        let gadget = bundle.make(&folder.join("gadget/gadget.ts"), Kind::Module, &names)?;
+        let file = assets.put_hashed("gadget", "js", &gadget)?;
+        let names = [
+            ("PORTICO_GADGET", file.as_str()),
+            ("PORTICO_GADGET_HASH", &integrity(&gadget)),
+            ("PORTICO_WIDGET", &widget.stem),
+            ("PORTICO_WIDGET_JS_HASH", &widget.js_integrity),
+            ("PORTICO_WIDGET_WASM_HASH", &widget.wasm_integrity),
+        ];
+        let more = bundle.make(&folder.join("more/more.ts"), Kind::Module, &names)?;
+        let file = assets.put_hashed("more", "js", &more)?;
+        let names = [("PORTICO_MORE", file.as_str()), ("PORTICO_MORE_HASH", &integrity(&more))];
+        let script = bundle.make(&folder.join("loader.ts"), Kind::Script, &names)?;
+        assets.put("portico.js", &script)?;
+        assets.put(&format!("portico-{RELEASE}.js"), &script)?;
+        let pinned = format!("portico-{}.js", short_hash(&[&script]));
+        assets.put_instead("portico", &pinned, &script)?;
+        assets.put("portico.d.ts", &std::fs::read(folder.join("portico.d.ts"))?)?;
+        let said = format!("/portico-{RELEASE}.js; pinned: /assets/{pinned} integrity=\"{}\"", integrity(&script));
+        Ok(((), Done::Now(said)))
+    })
+}
+
+/// How a bundle is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// By a tag in somebody's page.
+    Script,
+    /// By an import.
+    Module,
+}
+
+struct Bundle<'a> {
+    step: &'a Step,
+    tools: &'a BuildTools,
+    results: PathBuf,
+}
+
+impl Bundle<'_> {
+    /// One script out of an entry and all that it imports, with values for the names it declares.
+    fn make(&self, entry: &Path, kind: Kind, names: &[(&str, &str)]) -> Result<Vec<u8>> {
+        let Self { step, tools, results } = self;
+        let stem = entry.file_stem().unwrap_or_default().to_string_lossy();
+        let (bundle, small) = (results.join(format!("{stem}.bundle.js")), results.join(format!("{stem}.js")));
+        let format = if kind == Kind::Module { "esm" } else { "iife" };
         step.run(
             command(tools.npm.esbuild())
-                .arg(&source)
-                .args(["--bundle", "--format=iife", "--target=es2022", "--legal-comments=none"])
-                .arg(format!("--define:PORTICO_WIDGET=\"{}\"", widget.stem))
+                .arg(entry)
+                .args(["--bundle", &format!("--format={format}"), "--target=es2022", "--legal-comments=none"])
+                .args(names.iter().map(|(name, value)| format!("--define:{name}=\"{value}\"")))
                 .arg(format!("--outfile={}", bundle.display()))
                 .arg("--log-level=warning"),
             // Of an address that it can work out, the bundler wants the file.
-            "See the messages above. An `import()` of the widget needs an address made at run time (`new URL(…).href`).",
+            "See the messages above. An `import()` of an asset needs an address made at run time.",
         )?;
-        // The bundler's own minifier leaves 4 % more after compression, and this file is on every page.
+        // The bundler's own minifier leaves 4 % more after compression, and the first of these is on every page.
         step.run(
             tools
                 .npm
                 .terser()
                 .arg(&bundle)
                 .args(["--ecma", "2022", "--toplevel", "--mangle"])
+                .args((kind == Kind::Module).then_some("--module"))
                 .args(["--compress", "passes=3,pure_getters=true", "--output"])
                 .arg(&small),
             "See the messages above.",
         )?;
-        let script = std::fs::read(&small).with_context(|| format!("cannot read {}", small.display()))?;
-        assets.put("portico.js", &script)?;
-        let types = folder.join("portico.d.ts");
-        if types.exists() {
-            assets.put("portico.d.ts", &std::fs::read(&types)?)?;
-        }
-        Ok(((), Done::Now(String::new())))
-    })
+        std::fs::read(&small).with_context(|| format!("cannot read {}", small.display()))
+    }
 }

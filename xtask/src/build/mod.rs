@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! dist/edge/        the worker: index.js, index_bg.wasm
-//! dist/assets/      portico.js (loader), widget-<hash>.{js,wasm}, console-<hash>.{js,wasm,css}, console.html; .br beside each
+//! dist/assets/      portico.js (loader, also under its release's name and pinned as portico-<hash>.js), more-<hash>.js,
+//!                   gadget-<hash>.js, {widget,calculator}-<hash>.{js,wasm}, console-<hash>.{js,wasm,css}, console.html; .br beside each
 //! dist/sizes.json   {"artefacts":[{"name","raw","gzip","brotli"}]}
 //! ```
 //!
@@ -18,6 +19,7 @@ mod target;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
 
 use crate::places::Places;
@@ -37,6 +39,11 @@ pub(crate) enum Part {
     Console,
 }
 
+/// The metadata by which a browser checks that a file is what it was when its name was written down (subresource integrity).
+pub(crate) fn integrity(content: &[u8]) -> String {
+    format!("sha256-{}", BASE64.encode(&Sha256::digest(content)))
+}
+
 /// Builds the parts named by `only`, or all of them.
 pub(crate) fn run(places: &Places, tools: &BuildTools, only: Option<Part>) -> Result<()> {
     let target = Target::claim(places, &tools.wasm)?;
@@ -44,7 +51,8 @@ pub(crate) fn run(places: &Places, tools: &BuildTools, only: Option<Part>) -> Re
     let wanted = |part| only.is_none_or(|only| only == part);
     if wanted(Part::Widget) {
         let widget = app::build(places, tools, &target, &assets, &App::WIDGET)?;
-        loader::build(places, tools, &target, &assets, &widget)?;
+        let calculator = app::build(places, tools, &target, &assets, &App::CALCULATOR)?;
+        loader::build(places, tools, &target, &assets, &widget, &calculator)?;
     }
     if wanted(Part::Console) {
         let console = app::build(places, tools, &target, &assets, &App::CONSOLE)?;

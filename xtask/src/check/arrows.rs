@@ -10,10 +10,13 @@ use crate::places::Places;
 use crate::step::say;
 
 /// For each of our crates, those of ours that it may depend on in normal builds. `portico-tests` may on anything.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("portico-engine", &[]),
     ("portico-protocol", &["portico-engine"]),
-    ("portico-widget", &["portico-protocol"]),
+    ("portico-words", &[]),
+    // The engine for what the edge alone paints: why an offer was chosen.
+    ("portico-widget", &["portico-protocol", "portico-engine"]),
+    ("portico-calculator", &["portico-protocol"]),
     ("portico-console", &["portico-protocol", "portico-engine"]),
     ("portico-edge", &["portico-protocol", "portico-engine", "portico-widget"]),
     ("portico-demo-site", &["portico-protocol", "portico-engine"]),

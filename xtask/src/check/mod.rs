@@ -24,9 +24,10 @@ use count::Count;
 const SYSTEM_TESTS: &str = "portico-tests";
 /// The crates that run in the browser or the worker, with their features there; lints are checked for both targets. The
 /// profile is that of the build, which has compiled the same macros.
-const WASM_CRATES: [(&str, &str, &[&str]); 3] = [
+const WASM_CRATES: [(&str, &str, &[&str]); 4] = [
     ("portico-edge", "release", &[]),
     ("portico-widget", "widget", &["--no-default-features", "--features", "browser"]),
+    ("portico-calculator", "widget", &[]),
     ("portico-console", "widget", &[]),
 ];
 

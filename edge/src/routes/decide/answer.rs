@@ -15,9 +15,15 @@ use crate::error::Failure;
 use crate::prints::{OfferPrint, Prints};
 
 thread_local! {
-    static STYLE: String = serde_json::to_string(portico_widget::STYLE).unwrap_or_default();
-    static STYLE_WITH_QUESTION: String =
-        serde_json::to_string(&[portico_widget::STYLE, portico_widget::QUESTION_STYLE].concat()).unwrap_or_default();
+    /// By what is painted: offers, a corner, a question; each as it stands within a JSON string.
+    static STYLES: [String; 3] =
+        [portico_widget::STYLE, portico_widget::CORNER_STYLE, portico_widget::QUESTION_STYLE].map(within_quotes);
+}
+
+/// A text as it stands between the quotes of a JSON string.
+fn within_quotes(text: &str) -> String {
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default().to_owned()
 }
 
 /// An offer that is shown.
@@ -52,12 +58,13 @@ impl<'a> Paper<'a> {
 pub(super) struct Answer {
     text: Vec<u8>,
     placements: usize,
+    has_corner: bool,
 }
 
 impl Answer {
     /// With what comes before the placements.
     pub(super) fn begin(visitor: Option<&str>, decision: &str, config: u64, model: u64) -> Result<Self, Failure> {
-        let mut answer = Self { text: Vec::with_capacity(16 * 1024), placements: 0 };
+        let mut answer = Self { text: Vec::with_capacity(16 * 1024), placements: 0, has_corner: false };
         answer.raw(r#"{"visitor":"#).value(&visitor)?.raw(r#","decision":"#).value(decision)?;
         answer.raw(r#","config":"#).value(&config)?.raw(r#","model":"#).value(&model)?;
         answer.raw(r#","placements":["#);
@@ -91,10 +98,10 @@ impl Answer {
         self.raw(r#"{"id":"#).value(id)?.raw(r#","arm":"#).value(&arm)?.raw(r#","reason":"#).value(&reason)?;
         self.raw(r#","layout":"#).value(&layout)?;
         if let Some(paper) = paper {
+            self.has_corner |= layout == Layout::Corner && !offers.is_empty();
             self.raw(r#","html":""#).paint(id, layout, offers, paper)?;
             if let Some(under) = under {
-                let quoted = serde_json::to_string(under)?;
-                self.raw(quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default());
+                self.raw(&within_quotes(under));
             }
             self.raw("\"");
         }
@@ -138,8 +145,14 @@ impl Answer {
     ) -> Result<Vec<u8>, Failure> {
         self.raw("]");
         if styled {
-            let style = if question.is_some() { &STYLE_WITH_QUESTION } else { &STYLE };
-            style.with(|style| self.raw(r#","style":"#).raw(style).text.len());
+            let wanted = [true, self.has_corner, question.is_some()];
+            self.raw(r#","style":""#);
+            STYLES.with(|styles| {
+                for (style, _) in styles.iter().zip(wanted).filter(|(_, wanted)| *wanted) {
+                    self.raw(style);
+                }
+            });
+            self.raw("\"");
         }
         if let Some(question) = question {
             self.raw(r#","question":"#).value(question)?;

@@ -82,11 +82,8 @@ struct Prepared {
 
 pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let bearer = access::bearer(&request);
-    let origin = request.header("Origin");
-    let private = request.is_private();
-    let user_agent = request.header("User-Agent").unwrap_or_default();
-    let own_origin = request.own_origin().to_owned();
-    let mut asked: DecideRequest = request.json(BODY_BYTES).await?;
+    let origin = request.origin();
+    let asked: DecideRequest = request.json(BODY_BYTES).await?;
     asked
         .check()
         .map_err(|errors| Failure::invalid(ProblemKind::Malformed, "The request is out of bounds.", errors))?;
@@ -97,15 +94,29 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     if asked.customer.is_some() && !caller.trusted {
         return Err(Failure::refused(ProblemKind::Forbidden, "Only a secret key may name a customer."));
     }
+    let answer = answer(asked, &caller, &request, env, context).await?;
+    Ok(Response::bytes(200, "application/json", answer))
+}
+
+/// The answer, as JSON, to a question that has been checked.
+pub(crate) async fn answer(
+    mut asked: DecideRequest,
+    caller: &Caller,
+    request: &Request,
+    env: &Env,
+    context: &Context,
+) -> Result<Vec<u8>, Failure> {
+    let private = request.is_private();
+    let user_agent = request.header("User-Agent").unwrap_or_default();
     let ReadPage { view, counted } = facts::read_page(&mut asked, &caller.snapshot);
     let view = if asked.again { PageView::default() } else { view };
     let now_ms = now_ms();
-    let (mut visitor, consent) = identify(&asked, view, private, &caller, env, now_ms).await?;
+    let (mut visitor, consent) = identify(&asked, view, private, caller, env, now_ms).await?;
     let is_counted = consent.analytics && !asked.again && asked.identity.is_none() && asked.customer.is_none();
     if let Some(page) = counted.filter(|_| is_counted) {
         page_counts::note(env, context, &caller.snapshot.site, page);
     }
-    let prepared = prepare(&mut asked, &caller, (&visitor, consent), &user_agent, now_ms)?;
+    let prepared = prepare(&mut asked, caller, (&visitor, consent), &user_agent, now_ms)?;
 
     let snapshot = Rc::clone(&caller.snapshot);
     let asks: Vec<Ask<'_>> = asks(&asked);
@@ -117,9 +128,9 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     } else {
         (choose(&settings.policy, &snapshot.predictor, &question), None)
     };
-    let inquiry = inquiry(&snapshot, &asked, (&question, &chosen), &caller, &mut visitor);
+    let inquiry = inquiry(&snapshot, &asked, (&question, &chosen), caller, &mut visitor);
     let shard = shard_of(&snapshot, &prepared.sticky);
-    let paper = Paper::new(&settings.config, &settings.prints, &own_origin);
+    let paper = Paper::new(&settings.config, &settings.prints, request.own_origin());
     let paper = asked.html.then_some(&paper);
     let visitor_token = visitor.token(&snapshot)?;
     let decision = prepared.decision.to_string();
@@ -179,7 +190,7 @@ pub(crate) async fn decide(mut request: Request, env: &Env, context: &Context) -
     let customer = matches!(visitor, Visitor::Known(_));
     drop(asks);
     sample(env, context, snapshot, asked, prepared, customer);
-    Ok(Response::bytes(200, "application/json", answer))
+    Ok(answer)
 }
 
 /// A question for the visitor.
@@ -191,7 +202,7 @@ struct Inquiry {
 
 /// Whether a question may be painted under the offers of a placement.
 fn asks_in(config: &SiteConfig, placement: &str, layout: Layout) -> bool {
-    layout != Layout::Inline && config.ask_in.iter().any(|id| id == placement)
+    !matches!(layout, Layout::Inline | Layout::Corner) && config.ask_in.iter().any(|id| id == placement)
 }
 
 /// What to ask the visitor on this page, where somebody is there whose answer may be remembered, and room to ask it. An

@@ -1,6 +1,6 @@
 // Where markup is refused: the same words in the same boxes, built node by node.
 
-import type { Placement } from "./decide.ts";
+import type { Placement } from "../decide.ts";
 
 const add = (to: Element, name: string, text = ""): HTMLElement => {
   const element = document.createElement(name === "title" ? "h2" : name === "cta" ? "a" : "div");

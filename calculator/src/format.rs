@@ -1,0 +1,78 @@
+//! Numbers as the visitor's language writes them, by the browser.
+
+use js_sys::{Array, Function, Object, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// How numbers are written for somebody.
+pub(crate) struct Format {
+    money: Function,
+    exact: Function,
+    short: Function,
+    percent: Function,
+    years: Function,
+}
+
+impl Format {
+    /// For a language and a currency (ISO 4217); where the browser knows neither, English and pounds serve.
+    pub(crate) fn new(locale: &str, currency: &str) -> Self {
+        let money = |more: &[(&str, JsValue)]| {
+            let mut options = vec![("style", "currency".into()), ("currency", currency.into())];
+            options.extend_from_slice(more);
+            number_format(locale, &options)
+        };
+        Self {
+            money: money(&[("maximumFractionDigits", 0.into())]),
+            exact: money(&[]),
+            short: money(&[("notation", "compact".into()), ("maximumFractionDigits", 1.into())]),
+            percent: number_format(locale, &[("style", "percent".into()), ("minimumFractionDigits", 2.into())]),
+            years: number_format(
+                locale,
+                &[("style", "unit".into()), ("unit", "year".into()), ("unitDisplay", "long".into())],
+            ),
+        }
+    }
+
+    /// A sum without cents.
+    pub(crate) fn money(&self, value: f64) -> String {
+        written(&self.money, value)
+    }
+
+    /// A sum with cents.
+    pub(crate) fn exact(&self, value: f64) -> String {
+        written(&self.exact, value)
+    }
+
+    /// A sum in a few letters.
+    pub(crate) fn short(&self, value: f64) -> String {
+        written(&self.short, value)
+    }
+
+    /// A rate in per cent.
+    pub(crate) fn percent(&self, value: f64) -> String {
+        written(&self.percent, value / 100.0)
+    }
+
+    /// A number of years.
+    pub(crate) fn years(&self, value: f64) -> String {
+        written(&self.years, value)
+    }
+}
+
+fn written(format: &Function, value: f64) -> String {
+    format.call1(&JsValue::NULL, &value.into()).ok().and_then(|text| text.as_string()).unwrap_or_default()
+}
+
+/// `new Intl.NumberFormat(locale, options).format`, or how English does it where the browser refuses the locale.
+fn number_format(locale: &str, options: &[(&str, JsValue)]) -> Function {
+    let given = Object::new();
+    for (name, value) in options {
+        let _ = Reflect::set(&given, &JsValue::from_str(name), value);
+    }
+    let intl = Reflect::get(&js_sys::global(), &"Intl".into()).unwrap_or_default();
+    let class = Reflect::get(&intl, &"NumberFormat".into()).ok().and_then(|class| class.dyn_into::<Function>().ok());
+    let make = |locale: &str| {
+        let made = Reflect::construct(class.as_ref()?, &Array::of2(&locale.into(), &given)).ok()?;
+        Reflect::get(&made, &"format".into()).ok()?.dyn_into().ok()
+    };
+    make(locale).or_else(|| make("en")).unwrap_or_else(|| Function::new_no_args(""))
+}

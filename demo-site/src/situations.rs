@@ -1,0 +1,130 @@
+//! Pages in which a widget has to live: a folder for each situation under `situations/`, served by the bank's origin.
+//!
+//! `page.html` (and what lies beside it) is the page as a site owner would have written it; `about.toml` says in words what is
+//! special about it and which headers its server sends. In both `{{ edge }}` is the edge's origin and `{{ nonce }}` the
+//! nonce of this answer.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use include_dir::{Dir, include_dir};
+use minijinja::{Environment, context};
+use serde::Deserialize;
+use std::sync::Arc;
+
+use crate::host::nonce;
+
+static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/situations");
+
+/// What is special about a situation.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    title: String,
+    text: String,
+    /// `Name: value`, each a template.
+    #[serde(default)]
+    headers: Vec<String>,
+}
+
+struct Situations {
+    edge: String,
+    environment: Environment<'static>,
+    about: BTreeMap<&'static str, About>,
+}
+
+/// The situations as a service, below `/situations`.
+#[expect(clippy::expect_used, reason = "the pages are part of the binary; a test opens every one")]
+pub(crate) fn router(edge: &str) -> Router {
+    let situations = Situations::new(edge).expect("the situations are whole");
+    Router::new()
+        .route("/", get(list))
+        .route("/situations.css", get(style))
+        .route("/{name}/", get(page))
+        .route("/{name}/{file}", get(file))
+        .with_state(Arc::new(situations))
+}
+
+/// The names of all situations.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    FOLDER.dirs().filter_map(|dir| dir.path().to_str()).collect()
+}
+
+impl Situations {
+    fn new(edge: &str) -> anyhow::Result<Self> {
+        let mut environment = Environment::new();
+        let mut about = BTreeMap::new();
+        for dir in FOLDER.dirs() {
+            let name = dir.path().to_str().context("a situation's name")?;
+            let said = dir.get_file(dir.path().join("about.toml")).and_then(|file| file.contents_utf8());
+            about.insert(name, toml::from_str(said.with_context(|| format!("{name}/about.toml"))?).context(name)?);
+            for file in dir.files() {
+                let path = file.path().to_str().context("a file's name")?;
+                environment.add_template(path, file.contents_utf8().with_context(|| path.to_owned())?)?;
+            }
+        }
+        Ok(Self { edge: edge.to_owned(), environment, about })
+    }
+
+    fn paint(&self, name: &str, file: &str) -> anyhow::Result<Option<Response>> {
+        let Some(about) = self.about.get(name) else { return Ok(None) };
+        let Ok(template) = self.environment.get_template(&format!("{name}/{file}")) else { return Ok(None) };
+        let values = context! { edge => self.edge.as_str(), nonce => nonce() };
+        let mut headers = HeaderMap::new();
+        for header in &about.headers {
+            let header = self.environment.render_str(header, &values)?;
+            let (name, value) = header.split_once(": ").context("a header without a value")?;
+            headers.append(name.parse::<HeaderName>()?, value.parse::<HeaderValue>()?);
+        }
+        Ok(Some((headers, Html(template.render(&values)?)).into_response()))
+    }
+}
+
+type Shared = State<Arc<Situations>>;
+
+async fn list(State(situations): Shared) -> Html<String> {
+    const PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+                        <meta name=color-scheme content=\"light dark\"><title>Host situations</title>\
+                        <link rel=stylesheet href=/situations/situations.css><main><h1>Host situations</h1><p>Pages in which \
+                        the widget has to live, each as its owner would have written it.</p><dl>{% for name, about in all|items %}\
+                        <dt><a href=\"{{ name }}/\">{{ about.title }}</a></dt><dd>{{ about.text }}</dd>{% endfor %}</dl></main></html>";
+    let all: BTreeMap<_, _> = situations
+        .about
+        .iter()
+        .map(|(name, about)| (*name, context! { title => about.title.as_str(), text => about.text.as_str() }))
+        .collect();
+    Html(situations.environment.render_named_str("list.html", PAGE, context! { all => all }).unwrap_or_default())
+}
+
+async fn style() -> Response {
+    let text = FOLDER.get_file("situations.css").and_then(|file| file.contents_utf8()).unwrap_or_default();
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response()
+}
+
+async fn page(state: Shared, Path(name): Path<String>) -> Response {
+    answer(&state, &name, "page.html")
+}
+
+/// Another page of the folder; what a page's router has made up gets the page itself.
+async fn file(state: Shared, Path((name, file)): Path<(String, String)>) -> Response {
+    let file = format!("{file}.html");
+    let exists = state.environment.get_template(&format!("{name}/{file}")).is_ok();
+    answer(&state, &name, if exists { &file } else { "page.html" })
+}
+
+fn answer(situations: &Situations, name: &str, file: &str) -> Response {
+    match situations.paint(name, file) {
+        Ok(Some(response)) => response,
+        Ok(None) => (StatusCode::NOT_FOUND, "There is no such situation.").into_response(),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("This page could not be painted: {error:#}")).into_response()
+        }
+    }
+}

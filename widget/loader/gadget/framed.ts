@@ -1,0 +1,37 @@
+// Inside a frame of the edge's: the other end of `frame.ts`.
+
+import type { Consent } from "../visitor.ts";
+import type { Hello } from "./frame.ts";
+import type { Core } from "../loader.ts";
+
+/** Waits for the host's word, where this page of ours stands in somebody's frame. */
+export const framed = ({ agree, hosts, identify, listen, remember, warn }: Core): void => {
+  if (!hosts || parent === window) return;
+  const known = hosts.split(" ");
+  let port: MessagePort | undefined;
+  listen(window, "message", (event) => {
+    const { data, origin, source, ports } = event as MessageEvent<Hello>;
+    if (port || source !== parent || !known.includes(origin) || data?.portico !== "hello" || !ports[0]) return;
+    port = ports[0];
+    try {
+      for (const [name, value] of Object.entries(data.tokens)) {
+        // A colour or a length, never more: what else it might say is none of a frame's business.
+        if (/^[\w#%.,()\s/-]{1,80}$/.test(value)) document.documentElement.style.setProperty("--portico-" + name, value);
+      }
+      if (data.consent) agree(data.consent as Consent);
+      if (data.identity) identify(data.identity);
+      if (data.visitor) remember(data.visitor);
+    } catch (wrong) {
+      warn(wrong);
+    }
+    port.onmessage = ({ data }) => {
+      if (data?.type === "consent" && data.consent) agree(data.consent);
+    };
+    port.postMessage({ type: "ready" });
+  });
+  for (const name of ["decision", "impression", "click", "dismiss", "error", "gadget"])
+    listen(document, "portico:" + name, (event) => port?.postMessage({ type: name, detail: JSON.parse(JSON.stringify((event as CustomEvent).detail)) }));
+  listen(window, "keydown", (event) => {
+    if ((event as KeyboardEvent).key === "Escape" && !event.defaultPrevented) port?.postMessage({ type: "close" });
+  });
+};

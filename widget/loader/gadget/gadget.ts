@@ -1,0 +1,129 @@
+// <portico-gadget>: a small application of the site, in the page itself where WebAssembly may run there, else in a frame of
+// the edge's, else behind a link. Until it stands, and if nothing works, the host's own content does.
+
+import { sheet } from "../help.ts";
+import type { Core } from "../loader.ts";
+import { start, type Glue } from "../start.ts";
+import { frame, launcher, tellFrames } from "./frame.ts";
+import { framed } from "./framed.ts";
+
+/** File name without extension of the calculator's module and the hashes of its two files, set by the build. */
+declare const PORTICO_CALCULATOR: string;
+declare const PORTICO_CALCULATOR_JS_HASH: string;
+declare const PORTICO_CALCULATOR_WASM_HASH: string;
+
+interface Calculator extends Glue {
+  style(): string;
+  mount(root: Element, settings: object, locale: string, settled: (purpose: "save" | "borrow", sum: number, years: number) => void): { free(): void };
+}
+
+/** A gadget as its site configures it. */
+interface Settings {
+  kind: "calculator";
+  title: string;
+  save: { placement: string };
+  borrow: { placement: string };
+}
+
+interface Shown {
+  end(): void;
+}
+
+/** Room for the offers that follow, so that nothing moves when they come. */
+const FOLLOW = sheet(":host{flex-grow:1}.follow{min-block-size:13em;margin-block-start:16px;display:grid}");
+
+export const gadgets = (core: Core) => {
+  const { ask, edge, emit, facts, locale, report, silent, site, warn } = core;
+  const wanted = (): string => facts.locale ?? locale();
+  /** What is shown for an element, and how it ends. */
+  const shown = new Map<Element, Shown>();
+
+  /** An address below the edge that knows whose gadget in which language. */
+  const address = (path: string, name: string): string =>
+    edge + path + encodeURIComponent(name) + "?" + new URLSearchParams({ site: site!, locale: wanted() });
+
+  const inline = async (at: HTMLElement, name: string, settings: Settings): Promise<Shown> => {
+    const calculator = await start<Calculator>(core, PORTICO_CALCULATOR, PORTICO_CALCULATOR_JS_HASH, PORTICO_CALCULATOR_WASM_HASH);
+    const root = at.shadowRoot ?? at.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [sheet(calculator.style()), FOLLOW];
+    const face = document.createElement("div");
+    const follow = Object.assign(document.createElement("div"), { className: "follow" });
+    root.replaceChildren(face, follow);
+    let offers: HTMLElement | undefined;
+    const mounted = calculator.mount(face, settings, wanted(), (purpose, sum, years) => {
+      // The sum is rounded: it decides what fits, and says no more of anybody than it must.
+      facts.context = { ...facts.context, calculator_purpose: purpose, calculator_sum: +sum.toPrecision(2) };
+      report({ type: "track", name: "calculator_used", props: { purpose, years } });
+      emit(at, "gadget", { name, purpose });
+      const { placement } = settings[purpose];
+      if (offers?.getAttribute("placement") === placement) return void ask([...core.slots].filter((slot) => slot.at === offers));
+      offers = document.createElement("portico-offers");
+      offers.setAttribute("placement", placement);
+      follow.replaceChildren(offers);
+    });
+    return {
+      end() {
+        mounted.free();
+        root.replaceChildren(document.createElement("slot"));
+      },
+    };
+  };
+
+  /** The last rung: a link, beside what the page says by itself. */
+  const link = (at: HTMLElement, href: string, textContent: string): Shown => {
+    const root = at.shadowRoot ?? at.attachShadow({ mode: "open" });
+    const link = Object.assign(document.createElement("a"), { href, textContent, target: "_blank", rel: "noopener" });
+    link.part.add("link");
+    root.replaceChildren(document.createElement("slot"), link);
+    return { end: () => link.remove() };
+  };
+
+  /** An element has come, or gone, or comes again with another name. */
+  const gadget = async (at: HTMLElement): Promise<void> => {
+    const name = at.getAttribute("name");
+    if (!at.isConnected || silent()) {
+      // What has only been moved is connected again by now.
+      shown.get(at)?.end();
+      shown.delete(at);
+      return;
+    }
+    if (!name || shown.has(at)) return;
+    shown.set(at, { end() {} });
+    at.style.minHeight = at.getAttribute("height") + "px";
+    const mode = at.getAttribute("mode");
+    try {
+      const answer = await fetch(address("/v1/gadgets/", name));
+      if (!answer.ok) throw "gadget " + name + ": " + answer.status;
+      const settings: Settings = await answer.json();
+      const [alone, title] = [address("/embed/", name), at.getAttribute("label") ?? settings.title];
+      let now: Shown | undefined;
+      try {
+        if (mode === "launcher") now = launcher(core, at, alone, title);
+        else if (mode !== "frame") now = await inline(at, name, settings);
+      } catch (wrong) {
+        // In a page of our own there is nothing further down.
+        if (mode === "inline") throw wrong;
+      }
+      try {
+        now ??= await frame(core, at, alone, title);
+      } catch (wrong) {
+        warn(wrong);
+        now = link(at, alone, title);
+      }
+      if (!at.isConnected) now.end();
+      else shown.set(at, now);
+      emit(at, "gadget", { name });
+    } catch (wrong) {
+      warn(wrong);
+      emit(at, "error", { code: "gadget", placement: null });
+    }
+  };
+  document.querySelectorAll<HTMLElement>("portico-gadget").forEach((at) => void gadget(at));
+  core.life.signal.addEventListener("abort", () => {
+    for (const { end } of shown.values()) end();
+    shown.clear();
+  });
+  framed(core);
+  return { gadget: (at: HTMLElement) => void gadget(at), agreed: () => tellFrames(core) };
+};
+export type Gadgets = ReturnType<typeof gadgets>;

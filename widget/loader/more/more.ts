@@ -1,0 +1,37 @@
+// The second half of the loader. It shares the first half's state through what it is given.
+
+import type { Gadgets } from "../gadget/gadget.ts";
+import type { Core } from "../loader.ts";
+import { moves } from "./moves.ts";
+import { offers } from "./offers.ts";
+import { plain } from "./plain.ts";
+import { sender } from "./send.ts";
+
+/** File of what pages with gadgets need and the hash of its content, set by the build. */
+declare const PORTICO_GADGET: string;
+declare const PORTICO_GADGET_HASH: string;
+
+export type { Core };
+
+/** Called once by the first half; what it returns is added to that half. */
+export const begin = (core: Core) => {
+  const commands: Record<string, (...args: never[]) => unknown> = {};
+  const sending = sender(core);
+  let gadgets: Promise<Gadgets> | undefined;
+  /** A gadget has come or gone; the first one fetches what they need. */
+  const gadget = (at: Element): void => {
+    gadgets ??= core
+      .load<{ gadgets(core: Core): Gadgets }>(PORTICO_GADGET, PORTICO_GADGET_HASH)
+      .then(({ gadgets }) => gadgets(core));
+    gadgets.then(({ gadget }) => gadget(at as HTMLElement)).catch(core.warn);
+  };
+  const resume = (): void => {
+    sending.resume();
+    gadgets?.then(({ agreed }) => agreed()).catch(core.warn);
+  };
+  const half = { ...sending, ...offers(core), commands, gadget, plain, resume };
+  moves(core, half.soon, half.painted);
+  document.querySelectorAll("portico-gadget").forEach(gadget);
+  return half;
+};
+export type Half = ReturnType<typeof begin>;
