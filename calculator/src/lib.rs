@@ -24,7 +24,7 @@ pub fn style() -> String {
 
 /// Shows the calculator in `root`, a `<div>` in a shadow root, in the language `locale`.
 ///
-/// `settings` is a gadget of the site's configuration. `on_settled` is called with `"save"` or `"borrow"`, a sum and a number
+/// `settings` is a gadget of the site's configuration, with `purpose` (`"save"` or `"borrow"`) for what it opens on. `on_settled` is called with `"save"` or `"borrow"`, a sum and a number
 /// of years whenever somebody has changed a figure and let go of it. Fails when `settings` are no calculator's.
 #[wasm_bindgen]
 pub fn mount(root: Element, settings: &JsValue, locale: &str, on_settled: Function) -> Result<Mounted, JsValue> {

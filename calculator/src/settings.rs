@@ -41,6 +41,8 @@ pub(crate) struct Borrow {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) currency: String,
+    /// Whether it opens on borrowing.
+    pub(crate) borrows: bool,
     pub(crate) save: Save,
     pub(crate) borrow: Borrow,
 }
@@ -50,6 +52,7 @@ pub(crate) fn read(value: &JsValue) -> Option<Settings> {
     let (save, borrow) = (get(value, "save")?, get(value, "borrow")?);
     Some(Settings {
         currency: get(value, "currency")?.as_string()?,
+        borrows: get(value, "purpose").is_some_and(|purpose| purpose == "borrow"),
         save: Save {
             rate: number(&save, "rate")?,
             first: range(&save, "first")?,

@@ -77,7 +77,7 @@ impl Shared {
 pub(crate) fn calculator(settings: Settings, locale: &str, on_settled: Function) -> impl RenderHtml + use<> {
     let Settings { save, borrow, .. } = &settings;
     let figures = ArcRwSignal::new(Figures {
-        borrows: false,
+        borrows: settings.borrows,
         first: save.first.start,
         monthly: save.monthly.start,
         save_years: save.years.start,

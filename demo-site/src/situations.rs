@@ -2,13 +2,13 @@
 //!
 //! `page.html` (and what lies beside it) is the page as a site owner would have written it; `about.toml` says in words what is
 //! special about it and which headers its server sends. In both `{{ edge }}` is the edge's origin and `{{ nonce }}` the
-//! nonce of this answer.
+//! nonce of this answer; `{{ lang }}` is what the address asks for with `?lang=`.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
@@ -73,10 +73,10 @@ impl Situations {
         Ok(Self { edge: edge.to_owned(), environment, about })
     }
 
-    fn paint(&self, name: &str, file: &str) -> anyhow::Result<Option<Response>> {
+    fn paint(&self, name: &str, file: &str, lang: &str) -> anyhow::Result<Option<Response>> {
         let Some(about) = self.about.get(name) else { return Ok(None) };
         let Ok(template) = self.environment.get_template(&format!("{name}/{file}")) else { return Ok(None) };
-        let values = context! { edge => self.edge.as_str(), nonce => nonce() };
+        let values = context! { edge => self.edge.as_str(), nonce => nonce(), lang => lang };
         let mut headers = HeaderMap::new();
         for header in &about.headers {
             let header = self.environment.render_str(header, &values)?;
@@ -108,19 +108,26 @@ async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response()
 }
 
-async fn page(state: Shared, Path(name): Path<String>) -> Response {
-    answer(&state, &name, "page.html")
+/// A language asked for.
+#[derive(Deserialize)]
+struct Wish {
+    #[serde(default)]
+    lang: Option<String>,
+}
+
+async fn page(state: Shared, Path(name): Path<String>, Query(wish): Query<Wish>) -> Response {
+    answer(&state, &name, "page.html", &wish.lang.unwrap_or_else(|| "en".to_owned()))
 }
 
 /// Another page of the folder; what a page's router has made up gets the page itself.
 async fn file(state: Shared, Path((name, file)): Path<(String, String)>) -> Response {
     let file = format!("{file}.html");
     let exists = state.environment.get_template(&format!("{name}/{file}")).is_ok();
-    answer(&state, &name, if exists { &file } else { "page.html" })
+    answer(&state, &name, if exists { &file } else { "page.html" }, "en")
 }
 
-fn answer(situations: &Situations, name: &str, file: &str) -> Response {
-    match situations.paint(name, file) {
+fn answer(situations: &Situations, name: &str, file: &str, lang: &str) -> Response {
+    match situations.paint(name, file, lang) {
         Ok(Some(response)) => response,
         Ok(None) => (StatusCode::NOT_FOUND, "There is no such situation.").into_response(),
         Err(error) => {

@@ -52,9 +52,10 @@ const EXPORT_PARAMETERS: [(&str, &str); 5] = [
 ];
 
 /// What an embedded page is asked for with.
-const EMBED_PARAMETERS: [(&str, &str); 3] = [
+const EMBED_PARAMETERS: [(&str, &str); 4] = [
     ("site", "The publishable key"),
     ("locale", "BCP 47 tag of the language wanted"),
+    ("purpose", "What a calculator opens on, `save` or `borrow`"),
     ("placement", "Whose offers, where `offers` are embedded"),
 ];
 

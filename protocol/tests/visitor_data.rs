@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use portico_engine::evaluate::Compared;
 use portico_engine::{Arm, Asked, Reply, Seen};
-use portico_protocol::decide::{Consent, DecideRequest, PlacementRequest};
+use portico_protocol::decide::{Consent, DecideRequest, PlacementRequest, WhyRequest};
 use portico_protocol::events::{Event, EventKind, EventsRequest};
 use portico_protocol::id::{DecisionId, PersonId, VisitorId};
 use portico_protocol::seal::{Begun, Memory, OfferRecord, Portrait, Said, VisitorRecord};
@@ -117,7 +117,7 @@ fn offer() -> OfferRecord {
     }
 }
 
-fn requests() -> [(String, BTreeSet<String>); 2] {
+fn requests() -> [(String, BTreeSet<String>); 3] {
     let consent = Some(Consent::default());
     let placements = vec![PlacementRequest { id: "home".into(), count: Some(1) }];
     let decide = DecideRequest { consent, placements, ..DecideRequest::of("pk".into()) };
@@ -141,7 +141,8 @@ fn requests() -> [(String, BTreeSet<String>); 2] {
     };
     let mut events = of(events);
     events.remove("any");
-    [("decide".to_owned(), of(decide)), ("events".to_owned(), events)]
+    let why = WhyRequest { site: "pk".into(), token: "token".into(), locale: "en".into() };
+    [("decide".to_owned(), of(decide)), ("events".to_owned(), events), ("why".to_owned(), of(why))]
 }
 
 /// What the loader keeps in the browser: names that begin with `portico.` and go on with the site's key.

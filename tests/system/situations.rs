@@ -214,3 +214,183 @@ async fn every_situation_has_a_page_and_the_list_names_it() -> Result<()> {
     browser.picture("situations").await?;
     Ok(())
 }
+
+const GADGET: &str = "document.querySelector('portico-gadget').shadowRoot";
+
+#[tokio::test]
+async fn a_gadget_runs_in_the_page_and_ends_in_an_offer() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    browser.open(&format!("{}/en/savings", world.bank)).await?;
+    let figure = format!("return {GADGET}?.querySelector('.figure')?.textContent");
+    assert_eq!(browser.until(&figure).await?, "£11,174");
+    let wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await?;
+    assert!(wide.as_f64() <= Some(0.0), "the page scrolls sideways by {wide}");
+    // What is typed out of range is put right.
+    browser
+        .run(&format!("const box = {GADGET}.querySelector('input[type=number]'); box.value = 70000; box.dispatchEvent(new Event('change', {{ bubbles: true }}))"))
+        .await?;
+    let typed = format!("return {GADGET}.querySelector('input[type=number]').value === '50000' && {GADGET}.querySelector('input[type=range]').value === '50000'");
+    browser.until(&typed).await?;
+    let offer = |placement: &str| format!(
+        "const slot = {GADGET}.querySelector('portico-offers[placement={placement}]'); return slot?.shadowRoot?.querySelector('[data-portico-offer]')?.dataset.porticoOffer"
+    );
+    browser.until(&offer("calculator-save")).await?;
+    browser.run(&format!("{GADGET}.querySelectorAll('input[type=radio]')[1].click()")).await?;
+    let lent = browser.until(&offer("calculator-borrow")).await?;
+    assert_eq!(lent, "personal-loan");
+    browser.until(&format!("return {GADGET}.querySelector('.figure').textContent === '£188.69'")).await?;
+    fits(&browser, "savings").await?;
+    // In the record it is an event without the sum.
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let events = world.server(reqwest::Method::GET, "/v1/events", None).await?;
+        if let Some(line) = events.text.lines().find(|line| line.contains("calculator_used")) {
+            assert!(!line.contains("50000"), "{line}");
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "nothing is recorded");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gadget_lives_in_a_frame_where_the_page_has_no_room_for_it() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    open(&browser, &world, "csp-frame").await?;
+    browser.until(&format!("const frame = {GADGET}?.querySelector('iframe'); return frame && !frame.className")).await?;
+    assert_eq!(browser.run(&format!("return {GADGET}.querySelector('iframe').title")).await?, "Savings and loan calculator");
+    let address = browser.run(&format!("return {GADGET}.querySelector('iframe').src")).await?;
+    assert!(!address.as_str().unwrap_or_default().contains('~'), "a token in an address: {address}");
+    let root = browser.driver.find(thirtyfour::By::Css("portico-gadget")).await?.get_shadow_root().await?;
+    root.find(thirtyfour::By::Css("iframe")).await?.enter_frame().await?;
+    browser.until(&format!("return {GADGET}?.querySelector('.figure')?.textContent")).await?;
+    browser.run(&format!("{GADGET}.querySelectorAll('input[type=radio]')[1].click()")).await?;
+    browser.until(&format!("return {GADGET}.querySelector('portico-offers')?.shadowRoot?.querySelector('.card') != null")).await?;
+    browser.driver.enter_default_frame().await?;
+    browser.picture("situation-csp-frame").await?;
+    browser.until("return window.decided.some(detail => detail.placement === 'calculator-borrow')").await.context("the host does not hear of it")?;
+    assert_eq!(browser.run("return window.thrown ?? null").await?, Value::Null);
+
+    // Neither WebAssembly nor frames: a link, and what the page says by itself.
+    open(&browser, &world, "csp-list").await?;
+    let link = browser.until(&format!("return {GADGET}?.querySelector('a')?.href")).await?;
+    assert!(link.as_str().is_some_and(|link| link.contains("/embed/calculator?")), "{link}");
+    assert_eq!(browser.run(&format!("return {GADGET}.querySelector('slot').assignedNodes().length")).await?, 1);
+    assert_eq!(browser.run("return window.thrown ?? null").await?, Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_launcher_is_worked_by_keyboard() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    open(&browser, &world, "components").await?;
+    let launcher = "document.querySelector('portico-gadget[mode=launcher]').shadowRoot";
+    browser.until(&format!("return {launcher}?.querySelector('button') != null")).await?;
+    browser.run(&format!("{launcher}.querySelector('button').focus()")).await?;
+    let press = async |key: &str| -> Result<()> {
+        for kind in ["keyDown", "keyUp"] {
+            let text = if key == "Enter" { "\r" } else { "" };
+            browser.cdp("Input.dispatchKeyEvent", json!({ "type": kind, "key": key, "code": key, "text": text, "windowsVirtualKeyCode": if key == "Enter" { 13 } else { 27 } })).await?;
+        }
+        Ok(())
+    };
+    press("Enter").await?;
+    browser.until(&format!("return {launcher}.querySelector('button').ariaExpanded === 'true' && {launcher}.activeElement?.tagName === 'IFRAME'")).await?;
+    browser.run("await new Promise(done => setTimeout(done, 800))").await?;
+    browser.picture("launcher-open").await?;
+    press("Escape").await?;
+    browser.until(&format!("return {launcher}.querySelector('button').ariaExpanded === 'false' && {launcher}.activeElement?.tagName === 'BUTTON'")).await?;
+    assert_eq!(browser.run("return window.thrown ?? null").await?, Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_component_is_looked_at() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    for (name, look) in [
+        ("desk", Look::DESK),
+        ("phone", Look::PHONE),
+        ("desk-dark", Look::DESK.dark()),
+        ("phone-dark", Look::PHONE.dark()),
+    ] {
+        browser.look(Look { height: 4200, ..look }).await?;
+        for lang in ["en", "zh-Hans", "de", "ar"] {
+            browser.open(&format!("{}/situations/components/?lang={lang}", world.bank)).await?;
+            browser.run(&format!("document.documentElement.dir = '{}'", if lang == "ar" { "rtl" } else { "ltr" })).await?;
+            browser.until("return document.querySelectorAll('portico-gadget')[1].shadowRoot?.querySelector('iframe:not([class])') != null").await?;
+            browser.until(&offer_in("home-corner")).await?;
+            browser.until(&format!("return {GADGET}?.querySelector('.figure') != null")).await?;
+            browser.run("await new Promise(done => setTimeout(done, 700))").await?;
+            browser.picture(&format!("components-{name}-{lang}")).await?;
+            let wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await?;
+            assert!(wide.as_f64() <= Some(0.0), "the page scrolls sideways by {wide} at {look:?} in {lang}");
+            assert_eq!(browser.axe().await?, Vec::<String>::new(), "{name} {lang}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_sees_an_offer_can_ask_why() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    open(&browser, &world, "head").await?;
+    browser.until(&format!("return {HERO}?.querySelector('.able .why') != null")).await?;
+    browser.run(&format!("{HERO}.querySelector('.why').click()")).await?;
+    let reasons = browser.until(&format!("return {HERO}.querySelector('.reasons:popover-open')?.innerText")).await?;
+    assert!(reasons.as_str().is_some_and(|text| text.contains("Why you see this offer")), "{reasons}");
+    browser.picture("why").await?;
+    assert_eq!(browser.axe().await?, Vec::<String>::new());
+    browser.run(&format!("{HERO}.querySelector('.close').click()")).await?;
+    browser.until(&format!("return {HERO}.querySelector('.reasons') === null && document.querySelector('portico-offers').shadowRoot.activeElement?.className === 'why'")).await?;
+    fits(&browser, "why").await
+}
+
+#[tokio::test]
+async fn what_is_embedded_stands_only_where_it_may() -> Result<()> {
+    let world = World::start().await?;
+    let get = async |path: &str| portico_tests::Answer::of(world.request(reqwest::Method::GET, path)).await;
+    let page = get("/embed/calculator?site=pk_demo&locale=zh-Hans").await?;
+    assert_eq!(page.status, 200, "{}", page.text);
+    let policy = page.headers["content-security-policy"].to_str()?;
+    assert!(policy.ends_with(&format!("frame-ancestors {}", world.bank)), "{policy}");
+    assert!(page.text.contains("<title>储蓄与贷款计算器</title>"), "{}", page.text);
+    let partner = get("/embed/calculator?site=pk_roadbook").await?;
+    assert!(partner.headers["content-security-policy"].to_str()?.ends_with(&format!("frame-ancestors {}", world.partner)));
+    for (path, status) in [
+        ("/embed/calculator?site=pk_nobody", 401),
+        ("/embed/calculator?site=sk_demo", 401),
+        ("/embed/calculator", 401),
+        ("/embed/nothing?site=pk_demo", 404),
+        ("/v1/gadgets/nothing?site=pk_demo", 404),
+        ("/oembed", 400),
+        ("/oembed?url=https://evil.example/embed/calculator", 400),
+        (&format!("/embed/calculator?site={}", "x".repeat(200)), 400),
+    ] {
+        assert_eq!(get(path).await?.status, status, "{path}");
+    }
+    let hostile = get("/embed/calculator?site=pk_demo&locale=%22%3E%3Cscript%3Ealert(1)%3C/script%3E").await?;
+    assert!(!hostile.text.contains("<script>alert"), "{}", hostile.text);
+
+    let offers = get("/embed/offers?site=pk_demo&placement=home-hero&locale=en").await?;
+    assert!(offers.text.contains("class=\"card\"") && offers.text.contains("/v1/go/"), "{}", offers.text);
+    let settings = get("/v1/gadgets/calculator?site=pk_demo&locale=zh").await?;
+    assert_eq!((settings.at("/title"), settings.at("/currency")), (&json!("储蓄与贷款计算器"), &json!("GBP")));
+
+    let address = format!("{}/embed/calculator?site=pk_demo", world.edge.origin());
+    let found = get(&format!("/oembed?url={}&maxwidth=500", address.replace('&', "%26"))).await?;
+    assert_eq!((found.at("/version"), found.at("/type"), found.at("/width")), (&json!("1.0"), &json!("rich"), &json!(500)));
+    let html = found.at("/html").as_str().unwrap_or_default();
+    assert!(html.contains(&address) && html.contains("title=\"Savings and loan calculator\""), "{html}");
+    Ok(())
+}

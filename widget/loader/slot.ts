@@ -142,7 +142,7 @@ export class PorticoOffers extends reflecting("placement", "count", "height") {
 }
 
 /** <portico-gadget>: all that it is comes with the second half. */
-export class PorticoGadget extends reflecting("name", "height") {
+export class PorticoGadget extends reflecting("name", "height", "mode", "label", "purpose") {
   connectedCallback(): void {
     half.gadget?.(this);
   }

@@ -30,6 +30,7 @@ const OFFERS: &str = "offers";
 struct Wish {
     key: String,
     placement: String,
+    purpose: String,
     locale: String,
     caller: Caller,
     /// Origins that may put it into a frame.
@@ -47,9 +48,10 @@ impl Wish {
             let error = FieldError { pointer: format!("/{name}"), detail: format!("at most {NAME_BYTES} bytes") };
             Err(Failure::invalid(ProblemKind::Malformed, "A parameter is too long.", vec![error]))
         };
-        let (key, placement, locale) = (parameter("site")?, parameter("placement")?, parameter("locale")?);
+        let (key, locale) = (parameter("site")?, parameter("locale")?);
+        let (placement, purpose) = (parameter("placement")?, parameter("purpose")?);
         let (caller, hosts) = access::holder(env, context, &key).await?;
-        Ok(Self { key, placement, locale, caller, hosts })
+        Ok(Self { key, placement, purpose, locale, caller, hosts })
     }
 
     fn locale(&self) -> &str {
@@ -85,8 +87,9 @@ pub(crate) async fn embed(request: &Request, env: &Env, context: &Context, name:
     let (key, hosts) = (text(&wish.key), text(&wish.hosts.join(" ")));
     let head = format!("<script async src=\"/portico.js\" data-site=\"{key}\" data-hosts=\"{hosts}\"></script>");
     let body = format!(
-        "<portico-gadget name=\"{}\" mode=\"inline\"></portico-gadget><noscript>{}</noscript>",
+        "<portico-gadget name=\"{}\" mode=\"inline\" purpose=\"{}\"></portico-gadget><noscript>{}</noscript>",
         text(name),
+        text(&wish.purpose),
         text(&title)
     );
     Ok(page(&wish, &title, STYLE, &head, &body, "'self' 'wasm-unsafe-eval'").with("Cache-Control", SHORT))

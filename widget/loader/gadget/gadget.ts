@@ -50,7 +50,7 @@ export const gadgets = (core: Core) => {
     const follow = Object.assign(document.createElement("div"), { className: "follow" });
     root.replaceChildren(face, follow);
     let offers: HTMLElement | undefined;
-    const mounted = calculator.mount(face, settings, wanted(), (purpose, sum, years) => {
+    const mounted = calculator.mount(face, { ...settings, purpose: at.getAttribute("purpose") }, wanted(), (purpose, sum, years) => {
       // The sum is rounded: it decides what fits, and says no more of anybody than it must.
       facts.context = { ...facts.context, calculator_purpose: purpose, calculator_sum: +sum.toPrecision(2) };
       report({ type: "track", name: "calculator_used", props: { purpose, years } });
@@ -95,7 +95,8 @@ export const gadgets = (core: Core) => {
       const answer = await fetch(address("/v1/gadgets/", name));
       if (!answer.ok) throw "gadget " + name + ": " + answer.status;
       const settings: Settings = await answer.json();
-      const [alone, title] = [address("/embed/", name), at.getAttribute("label") ?? settings.title];
+      const purpose = at.getAttribute("purpose");
+      const [alone, title] = [address("/embed/", name) + (purpose ? "&purpose=" + encodeURIComponent(purpose) : ""), at.getAttribute("label") ?? settings.title];
       let now: Shown | undefined;
       try {
         if (mode === "launcher") now = launcher(core, at, alone, title);

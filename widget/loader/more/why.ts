@@ -32,11 +32,13 @@ const add = (to: Element, name: string, text = ""): HTMLElement => {
 };
 
 /** Shows the reasons for the offer of a card. */
-export const why = async ({ facts, locale, post, warn }: Core, { at }: Slot, card: Element, token: string): Promise<void> => {
+export const why = async ({ edge, facts, locale, site, warn }: Core, { at }: Slot, card: Element, token: string): Promise<void> => {
   const root = at.shadowRoot!;
   const face = card.closest(".offers")!;
   try {
-    const answer = await post("why", { token, locale: facts.locale ?? locale() }, AbortSignal.timeout(5e3));
+    // Nothing of the visitor goes with it: the offer's token says enough.
+    const body = JSON.stringify({ site, token, locale: facts.locale ?? locale() });
+    const answer = await fetch(edge + "/v1/why", { method: "POST", body, credentials: "omit", signal: AbortSignal.timeout(5e3) });
     if (!answer.ok) throw answer.status;
     const { title, text, reasons, end, close, locale: lang }: Why = await answer.json();
     if (!root.adoptedStyleSheets.includes(STYLE)) root.adoptedStyleSheets = [...root.adoptedStyleSheets, STYLE];
