@@ -96,7 +96,7 @@ pub fn router(options: BankOptions) -> Router {
         .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /en/apply/\nDisallow: /zh/apply/\n" }))
         .fallback(not_found)
         .with_state(Arc::new(bank))
-        .nest("/situations", situations)
+        .merge(situations)
 }
 
 type Shared = State<Arc<Bank>>;

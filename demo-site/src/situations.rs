@@ -18,9 +18,12 @@ use minijinja::{Environment, context};
 use serde::Deserialize;
 use std::sync::Arc;
 
-use crate::host::nonce;
+use crate::host::{nonce, page};
 
 static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/situations");
+
+/// The page that leads to all of them.
+const LIST: &str = "list.html";
 
 /// What is special about a situation.
 #[derive(Clone, Debug, Deserialize)]
@@ -44,10 +47,10 @@ struct Situations {
 pub(crate) fn router(edge: &str) -> Router {
     let situations = Situations::new(edge).expect("the situations are whole");
     Router::new()
-        .route("/", get(list))
-        .route("/situations.css", get(style))
-        .route("/{name}/", get(page))
-        .route("/{name}/{file}", get(file))
+        .route("/situations/", get(list))
+        .route("/situations/situations.css", get(style))
+        .route("/situations/{name}/", get(situation))
+        .route("/situations/{name}/{file}", get(file))
         .with_state(Arc::new(situations))
 }
 
@@ -61,6 +64,8 @@ impl Situations {
     fn new(edge: &str) -> anyhow::Result<Self> {
         let mut environment = Environment::new();
         let mut about = BTreeMap::new();
+        let list = FOLDER.get_file(LIST).and_then(|file| file.contents_utf8());
+        environment.add_template(LIST, list.context(LIST)?)?;
         for dir in FOLDER.dirs() {
             let name = dir.path().to_str().context("a situation's name")?;
             let said = dir.get_file(dir.path().join("about.toml")).and_then(|file| file.contents_utf8());
@@ -89,18 +94,12 @@ impl Situations {
 
 type Shared = State<Arc<Situations>>;
 
-async fn list(State(situations): Shared) -> Html<String> {
-    const PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-                        <meta name=color-scheme content=\"light dark\"><title>Host situations</title>\
-                        <link rel=stylesheet href=/situations/situations.css><main><h1>Host situations</h1><p>Pages in which \
-                        the widget has to live, each as its owner would have written it.</p><dl>{% for name, about in all|items %}\
-                        <dt><a href=\"{{ name }}/\">{{ about.title }}</a></dt><dd>{{ about.text }}</dd>{% endfor %}</dl></main></html>";
-    let all: BTreeMap<_, _> = situations
-        .about
-        .iter()
-        .map(|(name, about)| (*name, context! { title => about.title.as_str(), text => about.text.as_str() }))
-        .collect();
-    Html(situations.environment.render_named_str("list.html", PAGE, context! { all => all }).unwrap_or_default())
+async fn list(State(situations): Shared) -> Response {
+    let one = |(name, about): (&&'static str, &About)| {
+        context! { name => *name, title => about.title.as_str(), text => about.text.as_str() }
+    };
+    let all: Vec<_> = situations.about.iter().map(one).collect();
+    page::paint(&situations.environment, LIST, StatusCode::OK, context! { all => all })
 }
 
 async fn style() -> Response {
@@ -115,7 +114,7 @@ struct Wish {
     lang: Option<String>,
 }
 
-async fn page(state: Shared, Path(name): Path<String>, Query(wish): Query<Wish>) -> Response {
+async fn situation(state: Shared, Path(name): Path<String>, Query(wish): Query<Wish>) -> Response {
     answer(&state, &name, "page.html", &wish.lang.unwrap_or_else(|| "en".to_owned()))
 }
 

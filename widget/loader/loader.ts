@@ -10,7 +10,7 @@ import { attempt, sheet } from "./help.ts";
 import { address, edge, emit, hosts, life, listen, load, site, warn } from "./page.ts";
 import { post } from "./post.ts";
 import { BATCH, KEY, MOST, leave, queue, report, send, stored } from "./queue.ts";
-import { PorticoGadget, PorticoOffers } from "./slot.ts";
+import { PorticoGadget, PorticoOffers, policy } from "./slot.ts";
 import { agree, consent, forget, granted, identify, jwt, remember, silent, visitor, type Consent } from "./visitor.ts";
 
 /** File of the second half and the hash of its content, set by the build. */
@@ -36,8 +36,10 @@ const core = {
   listen,
   load,
   locale,
+  markup: policy,
   post,
   queue,
+  release: PORTICO_MORE,
   remember,
   report,
   send,

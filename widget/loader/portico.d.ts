@@ -48,7 +48,26 @@ export interface PorticoResponse {
   token: string;
 }
 
-/** The offers could not be fetched; the host's own content stays. `code`: `deadline`, `network` or `http_<status>`. */
+/** Something happened to a gadget: it stands, or somebody settled on something in it. */
+export interface PorticoGadgetEvent {
+  name: string;
+  purpose?: string;
+}
+
+/** One thing that the doctor looked at. */
+export interface PorticoFinding {
+  check: string;
+  /** `bad` keeps offers from the page, `note` takes something from them. */
+  state: "good" | "note" | "bad";
+  found: string;
+  /** What to change, where something is to be changed. */
+  fix?: string;
+}
+
+/**
+ * The offers could not be fetched, or a gadget could not be shown; the host's own content stays. `code`: `deadline`, `network`,
+ * `http_<status>` or `gadget`.
+ */
 export interface PorticoError {
   code: string;
   placement: string | null;
@@ -59,6 +78,7 @@ export interface PorticoEvents {
   "offer:impression": PorticoResponse;
   "offer:click": PorticoResponse;
   "offer:dismiss": PorticoResponse;
+  gadget: PorticoGadgetEvent;
   error: PorticoError;
 }
 
@@ -71,6 +91,10 @@ export interface Portico {
   (command: "stage", stage: string): Promise<unknown> | void;
   (command: "locale", tag: string): Promise<unknown> | void;
   (command: "refresh"): Promise<unknown> | void;
+  /** Done, and `heard` called, once the page's first question has been answered, whatever the answer. */
+  (command: "ready", heard?: () => void): Promise<unknown> | void;
+  /** What is wrong with the installation in this page, and how to mend it; also told in the console. */
+  (command: "doctor"): Promise<PorticoFinding[]> | void;
   (command: "destroy"): Promise<unknown> | void;
   <Name extends keyof PorticoEvents>(
     command: "on",
@@ -81,6 +105,30 @@ export interface Portico {
   q?: IArguments[];
 }
 
+/** A place for offers. Attributes are properties too; a change of `placement` or `count` asks again. */
+export interface PorticoOffersElement extends HTMLElement {
+  /** The placement of the site's configuration. */
+  placement: string | null;
+  /** Offers at most. */
+  count: string | null;
+  /** Height that is reserved, in CSS pixels. */
+  height: string | null;
+}
+
+/** A gadget. Attributes are properties too. */
+export interface PorticoGadgetElement extends HTMLElement {
+  /** The gadget of the site's configuration. */
+  name: string | null;
+  /** Height that is reserved, in CSS pixels. */
+  height: string | null;
+  /** Where it runs: in the page or else in a frame when absent, always in a `frame`, or in a panel behind a `launcher` button. */
+  mode: string | null;
+  /** Its name, and the words on its button; the configured title when absent. */
+  label: string | null;
+  /** What a calculator opens on: `save` or `borrow`. */
+  purpose: string | null;
+}
+
 declare global {
   interface Window {
     portico: Portico;
@@ -88,8 +136,8 @@ declare global {
   const portico: Portico;
 
   interface HTMLElementTagNameMap {
-    /** Attributes: `placement`, `count` (offers at most), `height` (reserved, in CSS pixels). After a change: `refresh`. */
-    "portico-offers": HTMLElement;
+    "portico-offers": PorticoOffersElement;
+    "portico-gadget": PorticoGadgetElement;
   }
 
   interface HTMLElementEventMap {
@@ -97,6 +145,7 @@ declare global {
     "portico:impression": CustomEvent<PorticoResponse>;
     "portico:click": CustomEvent<PorticoResponse>;
     "portico:dismiss": CustomEvent<PorticoResponse>;
+    "portico:gadget": CustomEvent<PorticoGadgetEvent>;
     "portico:error": CustomEvent<PorticoError>;
   }
 }

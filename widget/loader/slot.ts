@@ -13,7 +13,7 @@ interface Policy {
 const asIs: Policy = { createHTML: (html) => html };
 const { trustedTypes } = window as { trustedTypes?: { createPolicy(name: string, rules: Policy): Policy } };
 /** What lets the edge's HTML in: none where the host names its Trusted Types policies and ours is not among them. */
-const policy = trustedTypes ? attempt(() => trustedTypes.createPolicy("portico", asIs)) : asIs;
+export const policy = trustedTypes ? attempt(() => trustedTypes.createPolicy("portico", asIs)) : asIs;
 
 /** What has been said takes the place of what was asked. */
 const turn = ({ children }: Element): void => {
@@ -31,6 +31,8 @@ export interface Slot {
   /** What is painted here, and its cards. */
   placement?: Placement | undefined;
   cards: Element[];
+  /** Why nothing is painted here. */
+  reason?: string | null;
   /** Ends the watch for impressions. */
   rest?(): void;
   /** The component, where it has taken over. */
@@ -69,6 +71,7 @@ const slotAt = (at: HTMLElement): Slot => {
     show({ decision, style }, placement) {
       const { id, arm, reason, offers } = placement;
       slot.restore();
+      slot.reason = reason;
       if (offers.length) paint(placement, style).catch(warn);
       emit(at, "decision", { decision, placement: id, arm, reason, offers });
     },

@@ -1,7 +1,7 @@
 // A frame of the edge's in the host's page, and a panel with one that a button opens.
 //
-// The two pages speak through a channel that the host's side hands over once the frame has loaded: to the edge's origin and
-// nobody else, and the frame takes it from its parent and no other window. What passes is consent, language and looks on the
+// The two pages speak through a channel that the host's side hands over when the frame says that it is there: to the edge's
+// origin and nobody else, and the frame takes it from its parent and no other window. What passes is consent, language and looks on the
 // way in; what visitors do and the wish to be closed on the way out. No token ever stands in an address.
 
 import { sheet } from "../help.ts";
@@ -58,7 +58,10 @@ const open = (core: Core, into: Element | ShadowRoot, address: string, title: st
       const { effectiveDirective, blockedURI } = event as SecurityPolicyViolationEvent;
       if (effectiveDirective === "frame-src" && edge!.startsWith(blockedURI.split("/", 3).join("/"))) refused("frame-src does not allow the edge");
     });
-    frame.onload = () => {
+    // The frame says when it is there, and again when it has loaded anew.
+    listen(window, "message", (event) => {
+      const { data, origin, source } = event as MessageEvent;
+      if (source !== frame.contentWindow || origin !== edge || data?.portico !== "here") return;
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = ({ data }) => {
         if (data?.type === "ready") {
@@ -72,7 +75,7 @@ const open = (core: Core, into: Element | ShadowRoot, address: string, title: st
       const hello: Hello = { portico: "hello", consent: said(core), identity: jwt() || null, visitor: visitor(), tokens };
       ports.add(port1);
       frame.contentWindow!.postMessage(hello, edge!, [port2]);
-    };
+    });
     into.append(frame);
   }).catch((wrong: unknown) => {
     frame.remove();

@@ -11,7 +11,7 @@ export const framed = ({ agree, hosts, identify, listen, remember, warn }: Core)
   let port: MessagePort | undefined;
   listen(window, "message", (event) => {
     const { data, origin, source, ports } = event as MessageEvent<Hello>;
-    if (port || source !== parent || !known.includes(origin) || data?.portico !== "hello" || !ports[0]) return;
+    if (source !== parent || !known.includes(origin) || data?.portico !== "hello" || !ports[0]) return;
     port = ports[0];
     try {
       for (const [name, value] of Object.entries(data.tokens)) {
@@ -29,6 +29,9 @@ export const framed = ({ agree, hosts, identify, listen, remember, warn }: Core)
     };
     port.postMessage({ type: "ready" });
   });
+  // The host is told that we are there: the one that the browser says has sent us here, if it is one of ours.
+  const host = document.referrer && new URL(document.referrer).origin;
+  if (known.includes(host)) parent.postMessage({ portico: "here" }, host);
   for (const name of ["decision", "impression", "click", "dismiss", "error", "gadget"])
     listen(document, "portico:" + name, (event) => port?.postMessage({ type: name, detail: JSON.parse(JSON.stringify((event as CustomEvent).detail)) }));
   listen(window, "keydown", (event) => {

@@ -7,6 +7,9 @@ import { offers } from "./offers.ts";
 import { plain } from "./plain.ts";
 import { sender } from "./send.ts";
 
+/** File of the doctor and the hash of its content, set by the build. */
+declare const PORTICO_DOCTOR: string;
+declare const PORTICO_DOCTOR_HASH: string;
 /** File of what pages with gadgets need and the hash of its content, set by the build. */
 declare const PORTICO_GADGET: string;
 declare const PORTICO_GADGET_HASH: string;
@@ -15,7 +18,9 @@ export type { Core };
 
 /** Called once by the first half; what it returns is added to that half. */
 export const begin = (core: Core) => {
-  const commands: Record<string, (...args: never[]) => unknown> = {};
+  const commands: Record<string, (...args: never[]) => unknown> = {
+    doctor: () => core.load<{ doctor(core: Core): unknown }>(PORTICO_DOCTOR, PORTICO_DOCTOR_HASH).then(({ doctor }) => doctor(core)),
+  };
   const sending = sender(core);
   let gadgets: Promise<Gadgets> | undefined;
   /** A gadget has come or gone; the first one fetches what they need. */

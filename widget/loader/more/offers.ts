@@ -34,7 +34,7 @@ export const offers = (core: Core) => {
       const path = event.composedPath() as Element[];
       const index = slot.cards.findIndex((card) => path.includes(card));
       const offer = slot.placement?.offers[index];
-      if (offer && path[0]!.matches(".why")) void why(core, slot, slot.cards[index]!, offer.token);
+      if (offer && path[0]!.matches(".why")) void why(core, slot, slot.cards[index]!, offer.token, path[0] as HTMLElement);
     });
   };
   slots.forEach(painted);

@@ -32,7 +32,7 @@ const add = (to: Element, name: string, text = ""): HTMLElement => {
 };
 
 /** Shows the reasons for the offer of a card. */
-export const why = async ({ edge, facts, locale, site, warn }: Core, { at }: Slot, card: Element, token: string): Promise<void> => {
+export const why = async ({ edge, facts, locale, site, warn }: Core, { at }: Slot, card: Element, token: string, asked: HTMLElement): Promise<void> => {
   const root = at.shadowRoot!;
   const face = card.closest(".offers")!;
   try {
@@ -54,7 +54,9 @@ export const why = async ({ edge, facts, locale, site, warn }: Core, { at }: Slo
     add(box, "p", end);
     const button = Object.assign(add(box, "button", close), { className: "close", type: "button", onclick: () => box.hidePopover() });
     box.addEventListener("toggle", (event) => {
-      if ((event as ToggleEvent).newState === "closed") box.remove();
+      if ((event as ToggleEvent).newState !== "closed") return;
+      box.remove();
+      asked.focus();
     });
     box.showPopover();
     button.focus();

@@ -1,5 +1,5 @@
-//! The loader: TypeScript, checked by the compiler and bundled to three scripts. `portico.js` stands in pages; it names its
-//! second half, which names what gadgets need; these name the WebAssembly modules. Each name comes with the hash of what it names, so whoever pins the first pins
+//! The loader: TypeScript, checked by the compiler and bundled to four scripts. `portico.js` stands in pages; it names its
+//! second half, which names the doctor and what gadgets need; these name the WebAssembly modules. Each name comes with the hash of what it names, so whoever pins the first pins
 //! all of them.
 
 use std::path::{Path, PathBuf};
@@ -41,9 +41,13 @@ pub(crate) fn build(
         ];
         let gadget = bundle.make(&folder.join("gadget/gadget.ts"), Kind::Module, &names)?;
         let file = assets.put_hashed("gadget", "js", &gadget)?;
+        let doctor = bundle.make(&folder.join("doctor/doctor.ts"), Kind::Module, &[])?;
+        let doctor_file = assets.put_hashed("doctor", "js", &doctor)?;
         let names = [
             ("PORTICO_GADGET", file.as_str()),
             ("PORTICO_GADGET_HASH", &integrity(&gadget)),
+            ("PORTICO_DOCTOR", &doctor_file),
+            ("PORTICO_DOCTOR_HASH", &integrity(&doctor)),
             ("PORTICO_WIDGET", &widget.stem),
             ("PORTICO_WIDGET_JS_HASH", &widget.js_integrity),
             ("PORTICO_WIDGET_WASM_HASH", &widget.wasm_integrity),

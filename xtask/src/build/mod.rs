@@ -3,7 +3,7 @@
 //! ```text
 //! dist/edge/        the worker: index.js, index_bg.wasm
 //! dist/assets/      portico.js (loader, also under its release's name and pinned as portico-<hash>.js), more-<hash>.js,
-//!                   gadget-<hash>.js, {widget,calculator}-<hash>.{js,wasm}, console-<hash>.{js,wasm,css}, console.html; .br beside each
+//!                   {gadget,doctor}-<hash>.js, {widget,calculator}-<hash>.{js,wasm}, console-<hash>.{js,wasm,css}, console.html; .br beside each
 //! dist/sizes.json   {"artefacts":[{"name","raw","gzip","brotli"}]}
 //! ```
 //!
