@@ -7,7 +7,7 @@ pub(crate) const WIDTH: i32 = 640;
 /// See [`WIDTH`].
 pub(crate) const HEIGHT: i32 = 260;
 /// Room for the words on the value axis, above the plot, and for the years.
-const LEFT: i32 = 76;
+const LEFT: i32 = 96;
 const TOP: i32 = 12;
 const BOTTOM: i32 = 32;
 const RIGHT: i32 = 12;
@@ -110,9 +110,9 @@ mod tests {
     #[test]
     fn areas_lie_within_the_plot_and_upon_each_other() {
         let drawn = chart(&savings(1_000.0, 100.0, 5.0, 10), false, false);
-        assert!(drawn.lower.starts_with("M76 ") && drawn.lower.ends_with("L76 228Z"), "{}", drawn.lower);
-        assert!(drawn.upper.starts_with("M76 "), "{}", drawn.upper);
-        assert_eq!(drawn.years.first(), Some(&Tick { value: 0.0, at: 76 }));
+        assert!(drawn.lower.starts_with("M96 ") && drawn.lower.ends_with("L96 228Z"), "{}", drawn.lower);
+        assert!(drawn.upper.starts_with("M96 "), "{}", drawn.upper);
+        assert_eq!(drawn.years.first(), Some(&Tick { value: 0.0, at: 96 }));
         assert_eq!(drawn.years.last(), Some(&Tick { value: 10.0, at: 628 }));
         assert_eq!(drawn.values.last().map(|tick| (tick.value, tick.at)), Some((20_000.0, 12)));
         assert_eq!(chart(&loan(5_000.0, 6.0, 3), true, false).upper, "");
@@ -122,7 +122,7 @@ mod tests {
     fn from_right_to_left_the_years_run_the_other_way() {
         let drawn = chart(&savings(1_000.0, 0.0, 5.0, 2), false, true);
         let at: Vec<i32> = drawn.years.iter().map(|tick| tick.at).collect();
-        assert_eq!(at, [564, 288, 12]);
+        assert_eq!(at, [544, 278, 12]);
     }
 
     #[test]

@@ -16,7 +16,11 @@ impl Format {
     /// For a language and a currency (ISO 4217); where the browser knows neither, English and pounds serve.
     pub(crate) fn new(locale: &str, currency: &str) -> Self {
         let money = |more: &[(&str, JsValue)]| {
-            let mut options = vec![("style", "currency".into()), ("currency", currency.into())];
+            let mut options = vec![
+                ("style", "currency".into()),
+                ("currency", currency.into()),
+                ("currencyDisplay", "narrowSymbol".into()),
+            ];
             options.extend_from_slice(more);
             number_format(locale, &options)
         };

@@ -1,5 +1,7 @@
 // The page we are guests in: who we are here, what we tell it, and how we never break it.
 
+import { attempt } from "./help.ts";
+
 const tag = (document.currentScript ??
   document.querySelector('script[src*="/portico"][data-site]')) as HTMLScriptElement | null;
 
@@ -16,7 +18,7 @@ export const life = new AbortController();
 /** At most one line in the host's console, whatever happens. */
 export let warn = (what: unknown): void => {
   warn = () => {};
-  console.warn("portico:", what);
+  attempt(() => console.warn("portico:", what));
 };
 
 /** Listens until `destroy`. */

@@ -8,6 +8,8 @@ import { consent, jwt, visitor } from "./visitor.ts";
  * confirms it if the page stays; browsers take 64 kB of that.
  */
 export const post = (path: string, what: object, signal: AbortSignal): Promise<Response> => {
+  // Old libraries give all arrays a `toJSON` that makes strings of them.
+  for (const list of Object.values(what)) if (Array.isArray(list)) Object.assign(list, { toJSON: 0 });
   const body = JSON.stringify({
     site,
     visitor: visitor(),

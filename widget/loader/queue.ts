@@ -30,7 +30,7 @@ export const KEY = "portico.events." + site + ".";
 const unique = () => URL.createObjectURL(new Blob()).slice(-36);
 const MINE = KEY + unique();
 
-export const queue: Queued[] = [];
+export const queue: Queued[] = Object.assign([], { toJSON: 0 });
 
 /** Puts an event into the queue. */
 export const report = (event: Happening): void => {

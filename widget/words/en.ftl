@@ -17,7 +17,7 @@ why-title = Why you see this offer
 # Before a list of reasons.
 why-model = Offers are chosen by what people in a similar situation found useful. For this one it was mainly:
 # Where nothing in particular spoke for it.
-why-general = It is what most visitors here found useful.
+why-general = Offers are chosen by what visitors found useful. Nothing particular about you or this visit spoke for this one.
 # Where chance chose.
 why-chance = It was drawn by chance, as on a few visits, so that we find out what helps.
 # Where the fixed order chose.

@@ -22,7 +22,7 @@ box-shadow:0 12px 40px #0004;text-align:start}
 .reasons h2{font-size:1.125em;line-height:1.25}
 .reasons ul{padding-inline-start:1.25em}
 .reasons li{display:list-item;list-style:disc}
-.reasons .close{margin:0;min-block-size:44px;padding:8px 20px;border:1px solid var(--line);border-radius:var(--portico-radius-control,6px);background:none;color:inherit;font:inherit;cursor:pointer}`);
+.reasons .close{justify-self:start;margin:0;min-block-size:44px;padding:8px 20px;border:1px solid var(--line);border-radius:var(--portico-radius-control,6px);background:none;color:inherit;font:inherit;cursor:pointer}`);
 
 const add = (to: Element, name: string, text = ""): HTMLElement => {
   const element = document.createElement(name);
