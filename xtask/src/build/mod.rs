@@ -14,7 +14,7 @@ mod assets;
 mod edge;
 pub(crate) mod inside;
 mod loader;
-mod sizes;
+pub(crate) mod sizes;
 mod target;
 
 use anyhow::Result;

@@ -1,15 +1,18 @@
 //! How big everything is, on the terminal and in `dist/sizes.json`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::assets::{Assets, stable_name};
 use crate::places::Places;
+use crate::step::say;
 
 struct Artefact {
     name: String,
@@ -54,7 +57,50 @@ fn files(places: &Places) -> Result<Vec<(String, PathBuf)>> {
             files.push((stable_name(&name), entry.path()));
         }
     }
+    // The loader stands there under three names.
+    files.retain(|(name, _)| !(name.starts_with("portico-") && name.ends_with(".js")));
+    files.sort();
+    files.dedup_by(|left, right| left.0 == right.0);
     Ok(files)
+}
+
+/// What a browser may be made to fetch for one purpose.
+#[derive(Deserialize)]
+struct Budget {
+    /// Bytes at most, compressed.
+    brotli: u64,
+    /// The artefacts that it takes together.
+    of: Vec<String>,
+}
+
+/// Whether what `dist/sizes.json` says keeps to `budgets.json`; says each that does not.
+pub(crate) fn within_budgets(places: &Places) -> Result<bool> {
+    let read = |path: PathBuf| -> Result<Value> {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+    };
+    let budgets: BTreeMap<String, Budget> = serde_json::from_value(read(places.root.join("budgets.json"))?)?;
+    let over = over(&budgets, &read(places.dist().join("sizes.json"))?);
+    for line in &over {
+        say(line);
+    }
+    Ok(over.is_empty())
+}
+
+fn over(budgets: &BTreeMap<String, Budget>, sizes: &Value) -> Vec<String> {
+    let artefacts = sizes.get("artefacts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let brotli = |name: &str| {
+        artefacts.iter().find(|artefact| artefact["name"] == name).and_then(|artefact| artefact["brotli"].as_u64())
+    };
+    let mut over = Vec::new();
+    for (purpose, Budget { brotli: most, of }) in budgets {
+        match of.iter().map(|name| brotli(name).ok_or(name)).collect::<Result<Vec<u64>, &String>>() {
+            Ok(sizes) if sizes.iter().sum::<u64>() <= *most => {}
+            Ok(sizes) => over.push(format!("{purpose}: {} bytes, {most} allowed", sizes.iter().sum::<u64>())),
+            Err(missing) => over.push(format!("{purpose}: there is no {missing}")),
+        }
+    }
+    over
 }
 
 fn gzip(content: &[u8]) -> Result<usize> {
@@ -74,6 +120,18 @@ fn table(artefacts: &[Artefact]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_over_its_budget_or_missing_is_named() {
+        let sizes = json!({ "artefacts": [{ "name": "a.js", "brotli": 10 }, { "name": "a.wasm", "brotli": 20 }] });
+        let budget = |brotli, of: &[&str]| Budget { brotli, of: of.iter().map(|&name| name.to_owned()).collect() };
+        let budgets = BTreeMap::from([
+            ("both".to_owned(), budget(30, &["a.js", "a.wasm"])),
+            ("less".to_owned(), budget(29, &["a.js", "a.wasm"])),
+            ("none".to_owned(), budget(30, &["b.js"])),
+        ]);
+        assert_eq!(over(&budgets, &sizes), ["less: 30 bytes, 29 allowed", "none: there is no b.js"]);
+    }
 
     #[test]
     fn the_table_has_one_line_per_artefact() {

@@ -66,6 +66,7 @@ pub(crate) fn run(places: &Places) -> Result<bool> {
         Ok(true)
     });
     if let Some(inside) = inside {
+        run.check("size budgets", || build::sizes::within_budgets(places));
         run.tests("tests, whole system", || {
             let mut test = cargo(&places.root);
             test.args(["test", "--package", SYSTEM_TESTS, "--no-fail-fast"]);
