@@ -12,6 +12,7 @@ mod identity;
 mod journeys;
 mod learning;
 mod outcomes;
+mod package;
 mod pages;
 mod privacy;
 mod profile;

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use super::app::Built;
 use super::assets::Assets;
@@ -61,9 +62,35 @@ pub(crate) fn build(
         let pinned = format!("portico-{}.js", short_hash(&[&script]));
         assets.put_instead("portico", &pinned, &script)?;
         assets.put("portico.d.ts", &std::fs::read(folder.join("portico.d.ts"))?)?;
+        package(&places.root.join("widget"), &places.dist().join("npm"))?;
         let said = format!("/portico-{RELEASE}.js; pinned: /assets/{pinned} integrity=\"{}\"", integrity(&script));
         Ok(((), Done::Now(said)))
     })
+}
+
+/// Lays out `dist/npm`, ready for `npm pack`: the files of `widget/npm` with the workspace's version, and the loader's types.
+fn package(widget: &Path, into: &Path) -> Result<()> {
+    let write = |name: &str, content: &[u8]| {
+        let path = into.join(name);
+        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
+    };
+    if into.exists() {
+        std::fs::remove_dir_all(into).with_context(|| format!("cannot remove {}", into.display()))?;
+    }
+    std::fs::create_dir_all(into).with_context(|| format!("cannot create {}", into.display()))?;
+    for entry in std::fs::read_dir(widget.join("npm")).context("cannot read widget/npm")? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let content = std::fs::read(entry.path()).with_context(|| format!("cannot read widget/npm/{name}"))?;
+        if name == "package.json" {
+            let mut manifest: Value = serde_json::from_slice(&content).context("widget/npm/package.json")?;
+            manifest["version"] = env!("CARGO_PKG_VERSION").into();
+            write(&name, (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes())?;
+        } else {
+            write(&name, &content)?;
+        }
+    }
+    write("portico.d.ts", &std::fs::read(widget.join("loader/portico.d.ts")).context("cannot read portico.d.ts")?)
 }
 
 /// How a bundle is run.
