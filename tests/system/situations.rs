@@ -503,3 +503,61 @@ async fn a_module_with_another_content_is_not_run() -> Result<()> {
     browser.until(&format!("return {HERO}.querySelector('.face').hidden")).await?;
     Ok(())
 }
+
+/// WCAG 2.2: 1.4.10 (1,280 px at 400 % are 320 px), 2.1.1, 2.3.3, 2.4.3, 2.5.8, and forced colours.
+#[tokio::test]
+async fn offers_and_gadgets_are_there_for_everybody() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    browser.look(Look { width: 320, height: 4200, dark: false }).await?;
+    let media = json!({ "features": [
+        { "name": "forced-colors", "value": "active" },
+        { "name": "prefers-reduced-motion", "value": "reduce" },
+        { "name": "prefers-contrast", "value": "more" },
+    ] });
+    browser.cdp("Emulation.setEmulatedMedia", media).await?;
+    open(&browser, &world, "components").await?;
+    browser.until(&offer_in("home-corner")).await?;
+    browser
+        .until(&format!("return {GADGET}?.querySelector('.figure') != null && {HERO}.querySelector('.able') != null"))
+        .await?;
+    browser.picture("components-320-forced-colours").await?;
+    let wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await?;
+    assert!(wide.as_f64() <= Some(0.0), "at 400 % it scrolls sideways by {wide}");
+    let roots = "[...document.querySelectorAll('portico-offers, portico-gadget')].map(at => at.shadowRoot)";
+    let moving = browser.run(&format!("return {roots}.flatMap(root => root.getAnimations?.() ?? []).length")).await?;
+    assert_eq!(moving, 0, "something moves although motion is to be reduced");
+    let small = browser
+        .run(&format!(
+            "return {roots}.flatMap(root => [...root.querySelectorAll('button, a, summary, input')]).filter(at => at.checkVisibility({{ visibilityProperty: true }})) \
+             .map(at => [at.className || at.localName, at.getBoundingClientRect()]).filter(([, {{ width, height }}]) => width < 24 || height < 24).map(([name]) => name)"
+        ))
+        .await?;
+    assert_eq!(small, json!([]), "too small to be hit");
+    assert_eq!(browser.axe().await?, Vec::<String>::new());
+
+    // By keyboard alone: the offer's link, its buttons, the reasons and back.
+    browser.look(Look::DESK).await?;
+    open(&browser, &world, "head").await?;
+    browser.until(&format!("return {HERO}?.querySelector('.able .why') != null")).await?;
+    let press = async |key: &str, code: u32| -> Result<()> {
+        for kind in ["keyDown", "keyUp"] {
+            let text = if key == "Enter" { "\r" } else { "" };
+            let event = json!({ "type": kind, "key": key, "code": key, "text": text, "windowsVirtualKeyCode": code });
+            browser.cdp("Input.dispatchKeyEvent", event).await?;
+        }
+        Ok(())
+    };
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        press("Tab", 9).await?;
+        order.push(browser.run(&format!("return {HERO}.activeElement?.className")).await?);
+    }
+    assert_eq!(order, [json!("cta"), json!("dismiss"), json!("why")]);
+    press("Enter", 13).await?;
+    browser.until(&format!("return {HERO}.activeElement?.className === 'close'")).await?;
+    press("Escape", 27).await?;
+    browser.until(&format!("return {HERO}.activeElement?.className === 'why'")).await?;
+    Ok(())
+}
