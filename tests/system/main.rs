@@ -1,6 +1,7 @@
 //! The whole system: real workerd on a scratch folder, real Chromium. Run by `cargo xtask test`.
 
 mod access;
+mod bad_edge;
 mod counts;
 mod decisions;
 mod events;

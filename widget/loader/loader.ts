@@ -73,6 +73,7 @@ const commands: Record<string, (...args: never[]) => unknown> = {
   consent(to: Consent) {
     agree(to);
     if (!granted("analytics")) stored();
+    if (silent()) queue.length = 0;
     half.resume?.();
   },
   context(more: object | null) {

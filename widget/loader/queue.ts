@@ -46,7 +46,7 @@ export const send = (events: Queued[] = queue.slice(0, BATCH)): Promise<Response
 
 /** The page may go away: what waits goes now, and stays in store where that is allowed. */
 export const leave = (): void => {
-  if (queue[0]) void (half.flush ?? send)();
+  if (queue[0]) void (half.flush?.() ?? send().catch(() => {}));
   if (granted("analytics"))
     attempt(() => {
       if (queue[0]) localStorage[MINE] = JSON.stringify(queue);

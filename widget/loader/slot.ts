@@ -135,8 +135,8 @@ export class PorticoOffers extends reflecting("placement", "count", "height") {
     if (!this.shadowRoot) void ask([this.#slot]);
   }
 
-  attributeChangedCallback(): void {
-    if (this.isConnected) void ask([this.#slot]);
+  attributeChangedCallback(_: string, before: string | null, now: string | null): void {
+    if (before !== now && this.isConnected) void ask([this.#slot]);
   }
 
   disconnectedCallback(): void {

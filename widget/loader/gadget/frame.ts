@@ -61,7 +61,7 @@ const open = (core: Core, into: Element | ShadowRoot, address: string, title: st
     // The frame says when it is there, and again when it has loaded anew.
     listen(window, "message", (event) => {
       const { data, origin, source } = event as MessageEvent;
-      if (source !== frame.contentWindow || origin !== edge || data?.portico !== "here") return;
+      if (!source || source !== frame.contentWindow || origin !== edge || data?.portico !== "here") return;
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = ({ data }) => {
         if (data?.type === "ready") {

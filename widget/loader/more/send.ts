@@ -4,7 +4,7 @@ import { attempt } from "../help.ts";
 import type { Core } from "./more.ts";
 
 export const sender = (core: Core) => {
-  const { BATCH, KEY, MOST, address, granted, queue, remember, send, silent, stored } = core;
+  const { BATCH, KEY, MOST, address, granted, queue, remember, send, stored } = core;
   /** Set while something is under way or about to be. */
   let timer: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
@@ -52,7 +52,6 @@ export const sender = (core: Core) => {
 
   /** After a word on consent: takes up what earlier pages left unsent. Two tabs that take it up send it twice. */
   const resume = (): void => {
-    if (silent()) replace([]);
     if (granted("analytics"))
       attempt(() => {
         came ??= sessionStorage[KEY];
