@@ -6,6 +6,8 @@ use crate::money::Year;
 pub(crate) const WIDTH: i32 = 640;
 /// See [`WIDTH`].
 pub(crate) const HEIGHT: i32 = 260;
+/// Both, as SVG has them.
+pub(crate) const VIEW_BOX: &str = "0 0 640 260";
 /// Room for the words on the value axis, above the plot, and for the years.
 const LEFT: i32 = 96;
 const TOP: i32 = 12;

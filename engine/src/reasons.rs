@@ -18,7 +18,7 @@ pub struct Reason<'a> {
 }
 
 impl Policy {
-    /// What spoke for an offer, strongest first, as [`explain`](crate::explain) would name it: of the features with which it was
+    /// What spoke for an offer, strongest first, as [`explain`](crate::explain()) would name it: of the features with which it was
     /// chosen, those that the configuration knows by name and whose weights, the offer's and its group's, are for it. What
     /// was missing is no reason.
     #[must_use]
