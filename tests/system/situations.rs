@@ -248,6 +248,8 @@ async fn a_gadget_runs_in_the_page_and_ends_in_an_offer() -> Result<()> {
     assert_ne!(lent, "mortgage-fix", "no mortgage for so small a sum");
     browser.until(&format!("return {GADGET}.querySelector('.figure').textContent === '£188.69'")).await?;
     fits(&browser, "savings").await?;
+    browser.run("document.querySelector('portico-gadget').scrollIntoView()").await?;
+    browser.picture("bank-savings-calculator").await?;
     // In the record it is an event without the sum.
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
