@@ -563,3 +563,25 @@ async fn offers_and_gadgets_are_there_for_everybody() -> Result<()> {
     browser.until(&format!("return {HERO}.activeElement?.className === 'why'")).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn without_any_network_there_is_no_gadget_and_with_it_one_comes() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    open(&browser, &world, "head").await?;
+    browser.until(&format!("return {HERO}?.querySelector('.able') != null")).await?;
+    browser.run("await portico('consent', 'none')").await?;
+    let put = "performance.clearResourceTimings(); const gadget = document.createElement('portico-gadget'); gadget.name = 'calculator'; \
+               document.querySelector('main').append(gadget); await new Promise(done => setTimeout(done, 500)); \
+               return performance.getEntriesByType('resource').map(entry => entry.name)";
+    assert_eq!(browser.run(put).await?, json!([]), "it asks all the same");
+    browser.run("await portico('consent', { analytics: false, personalization: false })").await?;
+    browser.until(&format!("return {GADGET}?.querySelector('.figure')?.textContent")).await?;
+    browser.run("await portico('consent', 'none')").await?;
+    browser
+        .until(&format!("return {GADGET}.querySelector('.figure') === null && {GADGET}.querySelector('slot') !== null"))
+        .await?;
+    assert_eq!(browser.run("return window.thrown ?? null").await?, Value::Null);
+    Ok(())
+}

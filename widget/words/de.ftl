@@ -14,5 +14,4 @@ why-context = dieser Besuch: { $fact }
 why-behaviour = was Sie hier zuvor getan haben: { $fact }
 why-known = was über Sie bekannt ist: { $fact }
 why-end = Mit „Nichts für mich“ legen Sie es weg, und es erscheint seltener.
-why-failed = Die Gründe konnten nicht geladen werden. Bitte versuchen Sie es später noch einmal.
 close = Schließen

@@ -30,7 +30,5 @@ why-behaviour = what you did here before: { $fact }
 why-known = what is known about you: { $fact }
 # Last line of the reasons.
 why-end = With “Not for me” you put it away, and it is shown less.
-# Where the reasons did not arrive.
-why-failed = The reasons could not be fetched. Please try again later.
 # Button that closes the reasons.
 close = Close

@@ -14,5 +14,4 @@ why-context = 本次访问：{ $fact }
 why-behaviour = 您此前在本站的浏览：{ $fact }
 why-known = 已知的您的信息：{ $fact }
 why-end = 点选“不感兴趣”可将其移除，今后会减少展示。
-why-failed = 暂时无法取得原因，请稍后再试。
 close = 关闭

@@ -14,5 +14,4 @@ why-context = 本次造訪：{ $fact }
 why-behaviour = 您先前在本站的瀏覽：{ $fact }
 why-known = 已知的您的資料：{ $fact }
 why-end = 點選「不感興趣」可將其移除，之後會減少顯示。
-why-failed = 暫時無法取得原因，請稍後再試。
 close = 關閉

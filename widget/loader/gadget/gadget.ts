@@ -78,7 +78,7 @@ export const gadgets = (core: Core) => {
     return { end: () => link.remove() };
   };
 
-  /** An element has come, or gone, or comes again with another name. */
+  /** An element has come or gone, or may be shown again. */
   const gadget = async (at: HTMLElement): Promise<void> => {
     const name = at.getAttribute("name");
     if (!at.isConnected || silent()) {
@@ -116,15 +116,24 @@ export const gadgets = (core: Core) => {
       emit(at, "gadget", { name });
     } catch (wrong) {
       warn(wrong);
+      // The host's own content again, and another try when the element comes again.
+      at.shadowRoot?.replaceChildren(document.createElement("slot"));
+      shown.delete(at);
       emit(at, "error", { code: "gadget", placement: null });
     }
   };
-  document.querySelectorAll<HTMLElement>("portico-gadget").forEach((at) => void gadget(at));
+  const all = (): void => document.querySelectorAll<HTMLElement>("portico-gadget").forEach((at) => void gadget(at));
+  all();
   core.life.signal.addEventListener("abort", () => {
     for (const { end } of shown.values()) end();
     shown.clear();
   });
   framed(core);
-  return { gadget: (at: HTMLElement) => void gadget(at), agreed: () => tellFrames(core) };
+  /** After a word on consent: without any network there are no gadgets, and with it they come again. */
+  const agreed = (): void => {
+    tellFrames(core);
+    all();
+  };
+  return { gadget: (at: HTMLElement) => void gadget(at), agreed };
 };
 export type Gadgets = ReturnType<typeof gadgets>;

@@ -25,6 +25,7 @@ export const begin = (core: Core) => {
   let gadgets: Promise<Gadgets> | undefined;
   /** A gadget has come or gone; the first one fetches what they need. */
   const gadget = (at: Element): void => {
+    if (!gadgets && core.silent()) return;
     gadgets ??= core
       .load<{ gadgets(core: Core): Gadgets }>(PORTICO_GADGET, PORTICO_GADGET_HASH)
       .then(({ gadgets }) => gadgets(core));
@@ -32,7 +33,8 @@ export const begin = (core: Core) => {
   };
   const resume = (): void => {
     sending.resume();
-    gadgets?.then(({ agreed }) => agreed()).catch(core.warn);
+    if (gadgets) gadgets.then(({ agreed }) => agreed()).catch(core.warn);
+    else document.querySelectorAll("portico-gadget").forEach(gadget);
   };
   const half = { ...sending, ...offers(core), commands, gadget, plain, resume };
   moves(core, half.soon, half.painted);
