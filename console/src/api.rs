@@ -1,5 +1,6 @@
 //! The requests that the console makes, by `fetch`.
 
+use portico_protocol::doctor::DoctorReport;
 use portico_protocol::report::LiveReport;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
@@ -24,6 +25,12 @@ pub(crate) async fn live_report() -> Result<LiveReport, Failure> {
 pub(crate) async fn customers() -> Result<Customers, Failure> {
     let pages = report("/v1/reports/pages").await?;
     Ok(Customers { pages, tiers: report("/v1/reports/tiers").await? })
+}
+
+/// What is wrong with the installation in a page.
+pub(crate) async fn examine(url: &str) -> Result<DoctorReport, Failure> {
+    let text = send("/v1/doctor", Some(&serde_json::json!({ "url": url }).to_string())).await?;
+    serde_json::from_str(&text).map_err(|_| Failure::Unreadable)
 }
 
 async fn report<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use portico_protocol::doctor::DoctorReport;
 use portico_protocol::report::{LiveReport, PagesReport, TiersReport};
 
 use crate::model::feed::Feed;
-use crate::model::link::{Link, Session};
+use crate::model::link::{Failure, Link, Session};
 use crate::model::route::Route;
 use crate::text::{Lang, Text};
 
@@ -49,6 +50,17 @@ pub(crate) struct Customers {
     pub(crate) tiers: TiersReport,
 }
 
+/// What became of the page that the doctor was asked to look at.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Examined {
+    /// None was named.
+    #[default]
+    Nothing,
+    Looking,
+    Found(DoctorReport),
+    Failed(Failure),
+}
+
 /// The state.
 #[derive(Clone, Copy)]
 pub(crate) struct Console {
@@ -60,6 +72,9 @@ pub(crate) struct Console {
     pub(crate) report: RwSignal<Option<Arc<LiveReport>>>,
     pub(crate) customers: RwSignal<Option<Arc<Customers>>>,
     pub(crate) feed: RwSignal<Feed>,
+    pub(crate) examined: RwSignal<Examined>,
+    /// How often the doctor was asked.
+    pub(crate) examinations: StoredValue<u32>,
     pub(crate) route: RwSignal<Route>,
     /// Ends the pause before the next request; see [`crate::live::wake`].
     pub(crate) waker: StoredValue<Option<js_sys::Function>, LocalStorage>,
@@ -77,6 +92,8 @@ impl Console {
             report: RwSignal::new(None),
             customers: RwSignal::new(None),
             feed: RwSignal::new(Feed::default()),
+            examined: RwSignal::new(Examined::Nothing),
+            examinations: StoredValue::new(0),
             route: RwSignal::new(Route::Live),
             waker: StoredValue::new_local(None),
         }

@@ -8,6 +8,7 @@
 
 mod api;
 mod console;
+mod findings;
 mod live;
 mod model;
 mod text;

@@ -66,6 +66,21 @@ impl Lang {
         }
     }
 
+    /// How many things keep offers away, and how many could be better; one of the two is not 0.
+    pub(crate) fn verdict(self, bad: usize, notes: usize) -> String {
+        let things = |count: usize| if count == 1 { "1 thing".to_owned() } else { format!("{count} things") };
+        match (self, bad, notes) {
+            (Lang::En, 0, notes) => format!("Offers can be seen; {} could be better:", things(notes)),
+            (Lang::En, 1, 0) => "1 thing keeps offers away:".to_owned(),
+            (Lang::En, bad, 0) => format!("{} keep offers away:", things(bad)),
+            (Lang::En, 1, notes) => format!("1 thing keeps offers away, {notes} could be better:"),
+            (Lang::En, bad, notes) => format!("{} keep offers away, {notes} could be better:", things(bad)),
+            (Lang::Zh, 0, notes) => format!("优惠可以显示，{notes} 项可以改进："),
+            (Lang::Zh, bad, 0) => format!("{bad} 项使优惠无法显示："),
+            (Lang::Zh, bad, notes) => format!("{bad} 项使优惠无法显示，{notes} 项可以改进："),
+        }
+    }
+
     /// The button that shows all rows.
     pub(crate) fn show_all(self, all: usize) -> String {
         match self {
@@ -330,6 +345,16 @@ pub(crate) struct Text {
     pub(crate) screens: &'static str,
     pub(crate) screen_offers: &'static str,
     pub(crate) screen_customers: &'static str,
+    pub(crate) screen_doctor: &'static str,
+    pub(crate) doctor: &'static str,
+    pub(crate) doctor_note: &'static str,
+    pub(crate) doctor_url: &'static str,
+    pub(crate) doctor_look: &'static str,
+    pub(crate) doctor_looking: &'static str,
+    pub(crate) doctor_good: &'static str,
+    pub(crate) doctor_state_bad: &'static str,
+    pub(crate) doctor_state_note: &'static str,
+    pub(crate) doctor_state_good: &'static str,
     pub(crate) topics: &'static str,
     pub(crate) topics_note: &'static str,
     pub(crate) topics_empty: &'static str,
@@ -479,6 +504,16 @@ static EN: Text = Text {
     screens: "Screens",
     screen_offers: "Offers",
     screen_customers: "Customers",
+    screen_doctor: "Installation",
+    doctor: "Is the widget installed as it should be?",
+    doctor_note: "The edge fetches a page of one of the site's origins and reads its tag, its policy and its places. What only a browser can tell, portico('doctor') tells in the page.",
+    doctor_url: "Address of the page",
+    doctor_look: "Check",
+    doctor_looking: "Looking at the page",
+    doctor_good: "Everything is as it should be:",
+    doctor_state_bad: "Keeps offers away",
+    doctor_state_note: "Could be better",
+    doctor_state_good: "As it should be",
     topics: "What people look at",
     topics_note: "Page views by topic, of people who are not known.",
     topics_empty: "No page has a topic yet. A page says it in its context, or the site's table of pages does.",
@@ -617,6 +652,16 @@ static ZH: Text = Text {
     screens: "页面",
     screen_offers: "优惠",
     screen_customers: "客户",
+    screen_doctor: "安装检查",
+    doctor: "组件安装正确吗？",
+    doctor_note: "边缘节点读取站点来源下某个页面的标签、策略和优惠位。只有浏览器才能判断的内容，请在页面中运行 portico('doctor')。",
+    doctor_url: "页面网址",
+    doctor_look: "检查",
+    doctor_looking: "正在检查页面",
+    doctor_good: "一切正常：",
+    doctor_state_bad: "优惠无法显示",
+    doctor_state_note: "可以改进",
+    doctor_state_good: "正常",
     topics: "访客关注的主题",
     topics_note: "按主题统计的页面浏览量（未识别的访客）。",
     topics_empty: "还没有带主题的页面。主题可由页面自身或站点的页面表给出。",
@@ -655,5 +700,7 @@ mod tests {
         assert_eq!(Lang::En.rows(1, 1), "1 offer");
         assert_eq!(Lang::En.rows(3, 12), "3 of 12 offers");
         assert_eq!(Lang::En.newer(1), "1 newer");
+        assert_eq!(Lang::En.verdict(0, 1), "Offers can be seen; 1 thing could be better:");
+        assert_eq!(Lang::En.verdict(2, 3), "2 things keep offers away, 3 could be better:");
     }
 }

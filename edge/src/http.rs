@@ -24,9 +24,10 @@ extern "C" {
 }
 
 /// Operations that pages ask for.
-const BY_PAGES: [&str; 8] = [
+const BY_PAGES: [&str; 9] = [
     "/v1/decide",
     "/v1/events",
+    "/v1/vitals",
     "/v1/why",
     "/v1/identify",
     "/v1/profile",
@@ -223,7 +224,10 @@ impl Response {
     /// console operations get no such header.
     pub(crate) fn with_cors(self, path: &str, origin: Option<&str>) -> Self {
         if path.starts_with("/assets/") || is_loader(path.trim_start_matches('/')) {
-            self.with("Access-Control-Allow-Origin", "*").with("Cross-Origin-Resource-Policy", "cross-origin")
+            self.with("Access-Control-Allow-Origin", "*")
+                .with("Cross-Origin-Resource-Policy", "cross-origin")
+                // Pages may know what our files cost them, and tell us.
+                .with("Timing-Allow-Origin", "*")
         } else if let Some(origin) = origin.filter(|_| BY_PAGES.contains(&path)) {
             // `sendBeacon` sends in credentials mode, so the origin is named instead of `*`. No cookie is ever read here.
             self.with("Access-Control-Allow-Origin", origin)

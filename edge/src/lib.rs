@@ -7,6 +7,7 @@
 
 mod access;
 mod crypto;
+mod doctor;
 mod error;
 mod facts;
 mod http;
@@ -67,11 +68,13 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         }
         (Method::Get | Method::Head, ["assets", name]) => routes::assets::asset(&request, env, name).await,
         (Method::Get | Method::Head, ["console"]) => routes::assets::console(&request, env).await,
+        (Method::Get | Method::Head, ["doctor"]) => routes::doctor::screen(&request),
         (Method::Get | Method::Head, ["embed", name]) => routes::embed::embed(&request, env, context, name).await,
         (Method::Get | Method::Head, ["oembed"]) => routes::embed::oembed(&request, env, context).await,
         (Method::Get | Method::Head, ["v1", "gadgets", name]) => {
             routes::embed::gadget(&request, env, context, name).await
         }
+        (Method::Post, ["v1", "vitals"]) => routes::vitals::vitals(request, env, context).await,
         (Method::Post, ["v1", "why"]) => routes::why::why(request, env, context).await,
         (Method::Post, ["v1", "decide"]) => routes::decide::decide(request, env, context).await,
         (Method::Get, ["v1", "decisions"]) => routes::export::decisions(&request, env, context).await,
@@ -127,6 +130,7 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Get, ["v1", "webhooks"]) => routes::webhooks::state(&request, env, context).await,
         (Method::Post, ["v1", "webhooks", "dead"]) => routes::webhooks::send_again(&request, env, None).await,
         (Method::Post, ["v1", "webhooks", "dead", id]) => routes::webhooks::send_again(&request, env, Some(id)).await,
+        (Method::Post, ["v1", "doctor"]) => routes::doctor::examine(request, env, context).await,
         (Method::Post, ["v1", "console", "links"]) => routes::console::link(&request, env).await,
         (Method::Post, ["v1", "console", "session"]) => routes::console::session(request, env).await,
         (Method::Get, ["v1", "reports", "live"]) => routes::report::live(&request, env, context).await,
@@ -134,12 +138,13 @@ async fn route(request: Request, path: &str, env: &Env, context: &Context) -> Re
         (Method::Options, _) => Ok(http::preflight()),
         (
             _,
-            ["healthz" | "metrics" | "openapi.json" | "portico.js" | "console" | "oembed"] | ["assets" | "embed", _],
+            ["healthz" | "metrics" | "openapi.json" | "portico.js" | "console" | "doctor" | "oembed"]
+            | ["assets" | "embed", _],
         )
         | (
             _,
             ["v1", "customers:batch" | "decide" | "decisions" | "events" | "identity" | "outcomes"]
-            | ["v1", "consent" | "identify" | "profile" | "why"]
+            | ["v1", "consent" | "doctor" | "identify" | "profile" | "vitals" | "why"]
             | ["v1", "consent", "verify"]
             | ["v1", "gadgets", _]
             | ["v1", "groups", _, _]

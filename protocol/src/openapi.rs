@@ -17,6 +17,7 @@ use crate::customers::{
     MergeCustomer, OwnProfile, ProfileRequest, TierOverride, UndoMerge, VerifyConsent, VerifyErasure,
 };
 use crate::decide::{DecideRequest, DecideResponse, WhyRequest, WhyResponse};
+use crate::doctor::{DoctorReport, DoctorRequest};
 use crate::events::{Event, EventsRequest, EventsResponse};
 use crate::export::{DecisionLine, EventLine};
 use crate::gadgets::Gadget;
@@ -27,6 +28,7 @@ use crate::report::{LiveReport, ModelReport, PagesReport, TiersReport};
 use crate::segment::{SegmentBatch, SegmentMessage, SegmentReceipt};
 use crate::site::{CreateSite, DraftState, Published, Rollback, ShadowStarted, ShadowState, SiteConfig};
 use crate::triggers::WebhooksState;
+use crate::vitals::Vitals;
 
 /// What an operation takes and gives.
 struct Operation {
@@ -107,7 +109,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 64] = [
+const OPERATIONS: [Operation; 67] = [
     operation(HttpMethod::Get, "/healthz", "Whether the edge answers", 200),
     operation(HttpMethod::Get, "/openapi.json", "This document", 200),
     operation(HttpMethod::Get, "/portico.js", "The loader", 200),
@@ -129,6 +131,7 @@ const OPERATIONS: [Operation; 64] = [
     operation(HttpMethod::Post, "/v1/why", "Why an offer is shown, for whoever sees it", 200)
         .takes("WhyRequest")
         .gives("WhyResponse"),
+    operation(HttpMethod::Post, "/v1/vitals", "What the widget cost a page", 204).takes("Vitals"),
     operation(HttpMethod::Post, "/v1/events", "What the visitor did with them", 202)
         .takes("EventsRequest")
         .gives("EventsResponse"),
@@ -294,7 +297,12 @@ const OPERATIONS: [Operation; 64] = [
         .with("secret"),
     operation(HttpMethod::Post, "/v1/console/session", "Exchange a one-time code for a session cookie", 204)
         .takes("ConsoleLogin"),
+    operation(HttpMethod::Post, "/v1/doctor", "What is wrong with the installation in a page of the site", 200)
+        .takes("DoctorRequest")
+        .gives("DoctorReport")
+        .with("session"),
     operation(HttpMethod::Get, "/console", "The console", 200),
+    operation(HttpMethod::Get, "/doctor", "The console's look at a page", 302).asks(&[("url", "The page's address")]),
 ];
 
 /// The document.
@@ -350,6 +358,9 @@ pub fn document() -> OpenApi {
     components = schema::<Gadget>(components);
     components = schema::<WhyRequest>(components);
     components = schema::<WhyResponse>(components);
+    components = schema::<Vitals>(components);
+    components = schema::<DoctorRequest>(components);
+    components = schema::<DoctorReport>(components);
     components = schema::<EventsRequest>(components);
     components = schema::<EventsResponse>(components);
     components = schema::<OutcomesRequest>(components);

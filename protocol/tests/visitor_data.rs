@@ -16,6 +16,7 @@ use portico_protocol::events::{Event, EventKind, EventsRequest};
 use portico_protocol::id::{DecisionId, PersonId, VisitorId};
 use portico_protocol::seal::{Begun, Memory, OfferRecord, Portrait, Said, VisitorRecord};
 use portico_protocol::stream::PageView;
+use portico_protocol::vitals::Vitals;
 use serde_json::Value;
 
 /// Keys by place.
@@ -117,7 +118,7 @@ fn offer() -> OfferRecord {
     }
 }
 
-fn requests() -> [(String, BTreeSet<String>); 3] {
+fn requests() -> [(String, BTreeSet<String>); 4] {
     let consent = Some(Consent::default());
     let placements = vec![PlacementRequest { id: "home".into(), count: Some(1) }];
     let decide = DecideRequest { consent, placements, ..DecideRequest::of("pk".into()) };
@@ -142,7 +143,13 @@ fn requests() -> [(String, BTreeSet<String>); 3] {
     let mut events = of(events);
     events.remove("any");
     let why = WhyRequest { site: "pk".into(), token: "token".into(), locale: "en".into() };
-    [("decide".to_owned(), of(decide)), ("events".to_owned(), events), ("why".to_owned(), of(why))]
+    let vitals = Vitals { site: "pk".into(), offer_ms: Some(1), bytes: 1, tasks_ms: 1, shift: 0.0 };
+    [
+        ("decide".to_owned(), of(decide)),
+        ("events".to_owned(), events),
+        ("vitals".to_owned(), of(vitals)),
+        ("why".to_owned(), of(why)),
+    ]
 }
 
 /// What the loader keeps in the browser: names that begin with `portico.` and go on with the site's key.

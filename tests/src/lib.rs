@@ -5,10 +5,12 @@
 
 mod bank;
 mod browser;
+mod figures;
 mod inside;
 mod world;
 
 pub use bank::{accept_all, log_in, offer_in};
 pub use browser::{Browser, Look};
+pub use figures::Figures;
 pub use inside::Inside;
 pub use world::{Answer, World};

@@ -4,6 +4,7 @@ mod access;
 mod bad_edge;
 mod counts;
 mod decisions;
+mod doctor;
 mod events;
 mod experiment;
 mod exports;

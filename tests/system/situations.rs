@@ -304,6 +304,57 @@ async fn a_gadget_lives_in_a_frame_where_the_page_has_no_room_for_it() -> Result
 }
 
 #[tokio::test]
+async fn a_gadget_follows_what_is_said_of_it() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    browser.open(&format!("{}/en/savings", world.bank)).await?;
+    let inline = format!("return {GADGET}?.querySelector('.figure')?.textContent");
+    browser.until(&inline).await?;
+    browser.run("document.querySelector('portico-gadget').purpose = 'borrow'").await?;
+    browser.until(&format!("return {GADGET}.querySelectorAll('input[type=radio]')[1]?.checked")).await?;
+    browser.run("document.querySelector('portico-gadget').mode = 'frame'").await?;
+    browser
+        .until(&format!("const frame = {GADGET}.querySelector('iframe'); return frame && !frame.className && !{GADGET}.querySelector('.figure')"))
+        .await?;
+    // One that nobody has configured: the page's own words again.
+    browser.run("document.querySelector('portico-gadget').name = 'rocket'").await?;
+    browser.until(&format!("return {GADGET}.querySelector('slot') && !{GADGET}.querySelector('iframe')")).await?;
+    // Three changes at once are one.
+    browser
+        .run("const gadget = document.querySelector('portico-gadget'); gadget.removeAttribute('mode'); gadget.purpose = 'save'; gadget.name = 'calculator'")
+        .await?;
+    browser.until(&inline).await?;
+    assert_eq!(browser.run(&format!("return {GADGET}.querySelectorAll('.figure').length")).await?, 1);
+    assert_eq!(browser.run("return window.thrown ?? null").await?, Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_frame_and_its_host_know_one_visitor() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    open(&browser, &world, "csp-frame").await?;
+    browser
+        .until(&format!("const frame = {GADGET}?.querySelector('iframe'); return frame && !frame.className"))
+        .await?;
+    browser.run("portico('consent', 'all')").await?;
+    let token = "return localStorage['portico.visitor.pk_demo']";
+    let before = browser.until(token).await?;
+    let root = browser.driver.find(thirtyfour::By::Css("portico-gadget")).await?.get_shadow_root().await?;
+    root.find(thirtyfour::By::Css("iframe")).await?.enter_frame().await?;
+    browser.until(&format!("{token} === {before}")).await.context("the frame does not take over the host's")?;
+    browser.run(&format!("{GADGET}.querySelectorAll('input[type=radio]')[1].click()")).await?;
+    let after = browser
+        .until(&format!("const token = localStorage['portico.visitor.pk_demo']; return token !== {before} && token"))
+        .await?;
+    browser.driver.enter_default_frame().await?;
+    browser.until(&format!("{token} === {after}")).await.context("the host does not take over the frame's")?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_launcher_is_worked_by_keyboard() -> Result<()> {
     let world = World::start().await?;
     let browser = Browser::start().await?;
@@ -323,6 +374,10 @@ async fn a_launcher_is_worked_by_keyboard() -> Result<()> {
     browser.until(&format!("return {launcher}.querySelector('button').ariaExpanded === 'true' && {launcher}.activeElement?.tagName === 'IFRAME'")).await?;
     browser.run("await new Promise(done => setTimeout(done, 800))").await?;
     browser.picture("launcher-open").await?;
+    browser.look(Look::PHONE).await?;
+    browser.run("await new Promise(done => setTimeout(done, 500))").await?;
+    browser.picture("launcher-open-phone").await?;
+    browser.look(Look::DESK).await?;
     press("Escape").await?;
     browser.until(&format!("return {launcher}.querySelector('button').ariaExpanded === 'false' && {launcher}.activeElement?.tagName === 'BUTTON'")).await?;
     assert_eq!(browser.run("return window.thrown ?? null").await?, Value::Null);

@@ -49,6 +49,10 @@ const core = {
   stored,
   visitor,
   warn,
+  /** Hears of the visitor's token whenever it is another one. */
+  keep(heard: (token: string | null | undefined) => void) {
+    half.remembered = heard;
+  },
   /** The address of the latest question. */
   asked: () => here,
   /** The identity token of the latest question. */
@@ -60,9 +64,13 @@ export type Core = typeof core;
 let first: Promise<void>;
 let module: Promise<Half> | undefined;
 half.fetch = () =>
-  (module ??= load<{ begin(core: Core): Half }>(PORTICO_MORE, PORTICO_MORE_HASH).then(({ begin }) =>
-    Object.assign(half, begin(core)),
-  ));
+  (module ??= load<{ begin(core: Core): Half }>(PORTICO_MORE, PORTICO_MORE_HASH)
+    .then(({ begin }) => Object.assign(half, begin(core)))
+    .catch((wrong) => {
+      // Whatever wants it next tries again.
+      module = undefined;
+      throw wrong;
+    }));
 
 /**
  * What is answered here is answered to the caller; with no answer there is a new question to the edge. Commands that are not

@@ -1,5 +1,6 @@
 // Who looks at the page, as far as they and the site allow us to know.
 
+import { half } from "./half.ts";
 import { attempt, sleep } from "./help.ts";
 import { life, site, warn } from "./page.ts";
 
@@ -36,6 +37,7 @@ export const visitor = (): string | null =>
 
 /** Takes the token of an answer; kept beyond the page only with consent. */
 export const remember = (next: string | null | undefined): void => {
+  if (token !== next) half.remembered?.(next);
   token = next;
   if (next && granted("personalization")) attempt(() => (localStorage[KEY] = next));
 };

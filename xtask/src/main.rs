@@ -46,6 +46,10 @@ enum Task {
         /// One part alone.
         #[arg(long, value_enum)]
         only: Option<build::Part>,
+        /// The folder `dist/assets` of an earlier release: its hashed files are taken over, so that pages that have pinned
+        /// its loader keep working.
+        #[arg(long, value_name = "FOLDER")]
+        earlier: Vec<std::path::PathBuf>,
     },
 }
 
@@ -77,7 +81,10 @@ fn run() -> Result<ExitCode> {
             }
         }
         Task::Bench { what } => bench::run(&places, &what)?,
-        Task::Build { only } => build::run(&places, &setup::for_builds(&places)?, only)?,
+        Task::Build { only, earlier } => {
+            build::run(&places, &setup::for_builds(&places)?, only)?;
+            build::take_over(&places, &earlier)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,6 +20,25 @@ pub(crate) const PYTHON_MINOR_MIN: u32 = 11;
 /// What benchmarks need from PyPI: the learner they compare with, and a reader of R's data files.
 pub(crate) const BENCH_PYTHON_PACKAGES: [&str; 3] = ["vowpalwabbit==9.11.2", "numpy==2.4.6", "rdata==1.1.0"];
 
+/// What the widget's benchmark measures beside it: npm's name, version and integrity of the package.
+pub(crate) const BENCH_PEERS: [(&str, &str, &str); 3] = [
+    (
+        "@adobe/alloy",
+        "2.33.1",
+        "sha512-yg+HD3Oslhrmt3stSwtKc22qbwjR4ehFzXfc8RCEwultr41y85S2dSsojvPt2Mife0IZ4Wp/1EexGp1f6TbWDg==",
+    ),
+    (
+        "posthog-js",
+        "1.449.2",
+        "sha512-vji+h92IHaLlFSEnRH1hwe8uLWGOdDUImmPXexj/+V7Xm7HTxIQisYE/Kom7Aaw4DRpzfdhQxiyAN1YVYR4G8Q==",
+    ),
+    (
+        "deep-chat",
+        "2.4.2",
+        "sha512-wQNd6Z6HDoH7OMeoQKpmxDm9XdWrRjMkBJ2yl5tsYND9Dz2UCv/BdGVM8vK2V0mhO1u+OniHYPWDGvjlNxjCeQ==",
+    ),
+];
+
 /// The target of everything that runs in a browser or in workerd.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 

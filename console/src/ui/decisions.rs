@@ -40,7 +40,7 @@ pub(super) fn card(c: Console) -> impl IntoView {
     let waiting = Memo::new(move |_| c.feed.with(|feed| feed.waiting()));
     let empty = Memo::new(move |_| c.feed.with(|feed| feed.shown().is_empty()));
     let opened = Memo::new(move |_| match c.route.get() {
-        Route::Live | Route::Customers => None,
+        Route::Live | Route::Customers | Route::Doctor(_) => None,
         Route::Decision(id) => Some(id),
     });
     let section = NodeRef::<html::Section>::new();

@@ -3,6 +3,7 @@
 mod curve;
 mod customers;
 mod decisions;
+mod doctor;
 mod headline;
 mod offers;
 mod page;

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{curve, customers, decisions, headline, offers, states, top};
+use super::{curve, customers, decisions, doctor, headline, offers, states, top};
 use crate::console::{Console, remember};
 use crate::live;
 use crate::model::link::{Link, Session};
@@ -29,6 +29,7 @@ fn page() -> impl IntoView {
         Session::Out(_) => Screen::Out,
         Session::Open => match (c.report.with(Option::is_some), c.link.get()) {
             (true, _) if c.route.with(|route| *route == Route::Customers) => Screen::Customers,
+            (true, _) if c.route.with(|route| matches!(route, Route::Doctor(_))) => Screen::Doctor,
             (true, _) => Screen::Live,
             (false, Link::Retrying { .. }) => Screen::Failed,
             (false, _) => Screen::Loading,
@@ -45,6 +46,7 @@ fn page() -> impl IntoView {
                 Screen::Loading => states::skeleton(c).into_any(),
                 Screen::Live => live_page(c).into_any(),
                 Screen::Customers => customers_page(c).into_any(),
+                Screen::Doctor => doctor_page(c).into_any(),
             }}
         </main>
     }
@@ -58,6 +60,14 @@ enum Screen {
     Loading,
     Live,
     Customers,
+    Doctor,
+}
+
+fn doctor_page(c: Console) -> impl IntoView {
+    view! {
+        {states::stale(c)}
+        {doctor::screen(c)}
+    }
 }
 
 fn customers_page(c: Console) -> impl IntoView {

@@ -103,7 +103,7 @@ fn failure(c: Console) -> Option<(String, String, String)> {
 }
 
 /// What happened, in words; the edge's own words where it sent a problem document.
-fn told(t: &Text, failure: &Failure) -> (String, String) {
+pub(super) fn told(t: &Text, failure: &Failure) -> (String, String) {
     let (title, detail) = match failure {
         Failure::Offline => (t.fail_offline, t.fail_offline_detail),
         Failure::Unreachable => (t.fail_unreachable, t.fail_unreachable_detail),

@@ -26,8 +26,9 @@ pub(super) fn bar(c: Console) -> impl IntoView {
             }}</h1>
             {connection(c)}
             <nav class="screens" aria-label=move || c.t().screens>
-                {link(c, "#/", |t| t.screen_offers, |route| !matches!(route, Route::Customers))}
+                {link(c, "#/", |t| t.screen_offers, |route| matches!(route, Route::Live | Route::Decision(_)))}
                 {link(c, "#/customers", |t| t.screen_customers, |route| matches!(route, Route::Customers))}
+                {link(c, "#/doctor", |t| t.screen_doctor, |route| matches!(route, Route::Doctor(_)))}
             </nav>
             <div class="preferences">
                 {segmented(c, |t| t.language, LANGS, c.lang)}

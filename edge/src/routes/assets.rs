@@ -7,6 +7,8 @@ use crate::error::Failure;
 use crate::http::{Request, Response};
 
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+/// The evergreen loader.
+pub(crate) const LOADER: &str = "portico.js";
 const FOREVER: &str = "public, max-age=31536000, immutable";
 /// The loaders are evergreen: asked for again after five minutes, and then mostly answered with 304.
 const SHORT: &str = "public, max-age=300, stale-while-revalidate=86400";
@@ -45,6 +47,15 @@ pub(crate) async fn console(request: &Request, env: &Env) -> Result<Response, Fa
     file(request, env, "console.html", "no-cache", &headers).await
 }
 
+/// The bytes of an asset; nothing where there is none of the name.
+pub(crate) async fn content(env: &Env, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    if media_type_of(name).is_none() {
+        return Ok(None);
+    }
+    let mut found = env.service("ASSETS")?.fetch(format!("http://assets/{name}"), None).await?;
+    Ok(if found.status_code() == 200 { Some(found.bytes().await?) } else { None })
+}
+
 async fn file(
     request: &Request,
     env: &Env,
@@ -52,11 +63,8 @@ async fn file(
     cache: &str,
     more: &[(&str, &str)],
 ) -> Result<Response, Failure> {
-    let plain =
-        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) && !name.starts_with('.');
-    let kind = name.rsplit_once('.').and_then(|(_, ending)| media_type(ending)).filter(|_| plain);
     let not_found = || Failure::refused(ProblemKind::NotFound, "There is no such asset.");
-    let kind = kind.ok_or_else(not_found)?;
+    let kind = media_type_of(name).ok_or_else(not_found)?;
     let assets = env.service("ASSETS")?;
     let brotli = request.header("Accept-Encoding").is_some_and(|accepted| {
         accepted.split(',').any(|coding| coding.split(';').next().is_some_and(|coding| coding.trim() == "br"))
@@ -89,6 +97,13 @@ async fn file(
         ("X-Content-Type-Options", "nosniff"),
     ];
     Ok(always.iter().chain(more).fold(answer, |answer, (name, value)| answer.with(name, *value)))
+}
+
+/// Nothing for a name that no asset has.
+fn media_type_of(name: &str) -> Option<&'static str> {
+    let plain =
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) && !name.starts_with('.');
+    name.rsplit_once('.').and_then(|(_, ending)| media_type(ending)).filter(|_| plain)
 }
 
 fn media_type(ending: &str) -> Option<&'static str> {

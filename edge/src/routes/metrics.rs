@@ -7,6 +7,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
+use portico_protocol::vitals::Vitals;
 use worker::{Context, Env};
 
 use crate::access;
@@ -33,7 +34,51 @@ pub(crate) enum Counted {
     Busy,
 }
 
+/// A figure of the widget in the field, as a Prometheus histogram.
+struct Vital {
+    name: &'static str,
+    help: &'static str,
+    /// Upper bounds of the buckets, above which there is one more.
+    bounds: [f64; 6],
+    of: fn(&Vitals) -> Option<f64>,
+}
+
+const VITALS: [Vital; 4] = [
+    Vital {
+        name: "portico_widget_offer_seconds",
+        help: "From asking for the loader to the first answer, in sampled views",
+        bounds: [0.1, 0.25, 0.5, 1.0, 2.0, 5.0],
+        of: |vitals| vitals.offer_ms.map(|time| f64::from(time) / 1e3),
+    },
+    Vital {
+        name: "portico_widget_received_bytes",
+        help: "Bytes of the widget's files that came over the network, in sampled views",
+        bounds: [1e3, 1e4, 3e4, 1e5, 3e5, 1e6],
+        of: |vitals| Some(f64::from(vitals.bytes)),
+    },
+    Vital {
+        name: "portico_widget_long_task_seconds",
+        help: "The widget's scripts in frames of more than 50 ms, in sampled views",
+        bounds: [0.0, 0.05, 0.1, 0.2, 0.5, 1.0],
+        of: |vitals| Some(f64::from(vitals.tasks_ms) / 1e3),
+    },
+    Vital {
+        name: "portico_widget_layout_shift",
+        help: "Layout shift within half a second of an answer, in sampled views",
+        bounds: [0.0, 0.01, 0.05, 0.1, 0.25, 0.5],
+        of: |vitals| Some(vitals.shift),
+    },
+];
+
+/// What was observed of one of them: views by bucket, and the sum of their values.
+#[derive(Clone, Copy, Default)]
+struct Histogram {
+    buckets: [u64; 7],
+    sum: f64,
+}
+
 thread_local! {
+    static OBSERVED: RefCell<BTreeMap<String, [Histogram; VITALS.len()]>> = RefCell::default();
     static COUNTS: RefCell<BTreeMap<String, BTreeMap<Counted, u64>>> = RefCell::default();
     static ISOLATE: OnceCell<String> = const { OnceCell::new() };
 }
@@ -49,6 +94,26 @@ pub(crate) fn count(site: &str, what: Counted, by: usize) {
             }
         }
     });
+}
+
+/// Takes up what a page says of its view.
+pub(crate) fn observe(site: &str, vitals: &Vitals) {
+    OBSERVED.with_borrow_mut(|sites| {
+        for (vital, histogram) in VITALS.iter().zip(sites.entry(site.to_owned()).or_default()) {
+            if let Some(value) = (vital.of)(vitals) {
+                histogram.add(&vital.bounds, value);
+            }
+        }
+    });
+}
+
+impl Histogram {
+    fn add(&mut self, bounds: &[f64], value: f64) {
+        if let Some(bucket) = self.buckets.get_mut(bounds.partition_point(|bound| *bound < value)) {
+            *bucket += 1;
+        }
+        self.sum += value;
+    }
 }
 
 pub(crate) async fn metrics(request: &Request, env: &Env, context: &Context) -> Result<Response, Failure> {
@@ -126,6 +191,11 @@ pub(crate) async fn metrics(request: &Request, env: &Env, context: &Context) -> 
     page.family("portico_busy_total", "counter", "Batches turned away because a shard could not record them");
     page.value(&[("isolate", &isolate)], counted(Counted::Busy));
 
+    let observed = OBSERVED.with_borrow(|sites| sites.get(&site).copied().unwrap_or_default());
+    for (vital, histogram) in VITALS.iter().zip(observed) {
+        page.histogram(vital, &histogram, &isolate);
+    }
+
     Ok(Response::bytes(200, "text/plain; version=0.0.4; charset=utf-8", page.text.into_bytes()))
 }
 
@@ -144,6 +214,20 @@ impl Page {
     fn family(&mut self, name: &'static str, kind: &str, help: &str) {
         self.name = name;
         let _ = write!(self.text, "# HELP {name} {help}.\n# TYPE {name} {kind}\n");
+    }
+
+    /// Buckets count what is at most their bound, so the last one is the count.
+    fn histogram(&mut self, vital: &Vital, Histogram { buckets, sum }: &Histogram, isolate: &str) {
+        let name = vital.name;
+        self.family(name, "histogram", vital.help);
+        let bounds = vital.bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
+        let mut count = 0;
+        for (views, bound) in buckets.iter().zip(bounds) {
+            count += views;
+            let _ = writeln!(self.text, "{name}_bucket{{isolate=\"{isolate}\",le=\"{bound}\"}} {count}");
+        }
+        let _ = writeln!(self.text, "{name}_sum{{isolate=\"{isolate}\"}} {sum}");
+        let _ = writeln!(self.text, "{name}_count{{isolate=\"{isolate}\"}} {count}");
     }
 
     /// Labels hold numbers and words of our own, nothing that needs escaping.
@@ -169,5 +253,27 @@ mod tests {
         let expect = "# HELP portico_x_total Things.\n# TYPE portico_x_total counter\nportico_x_total 3\n\
                       portico_x_total{shard=\"0\",result=\"a\"} 0.25\n";
         assert_eq!(page.text, expect);
+    }
+
+    #[test]
+    fn buckets_count_what_is_at_most_their_bound() {
+        let mut shift = Histogram::default();
+        let vital = &VITALS[3];
+        for value in [0.0, 0.01, 0.02, 9.0] {
+            shift.add(&vital.bounds, value);
+        }
+        let mut page = Page::default();
+        page.histogram(vital, &shift, "one");
+        let counts: Vec<&str> = page
+            .text
+            .lines()
+            .filter(|line| line.contains("_bucket"))
+            .filter_map(|line| line.rsplit(' ').next())
+            .collect();
+        assert_eq!(counts, ["1", "2", "3", "3", "3", "3", "4"]);
+        assert!(page.text.contains("le=\"+Inf\"} 4\n"), "{}", page.text);
+        assert!(
+            page.text.ends_with("_sum{isolate=\"one\"} 9.03\nportico_widget_layout_shift_count{isolate=\"one\"} 4\n")
+        );
     }
 }

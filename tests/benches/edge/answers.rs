@@ -6,10 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, ensure};
 use portico_protocol::decide::OfferResponse;
 
-use crate::figures::Figures;
 use crate::load::{Connection, Measured, Prepared, Until, closed_loop};
 use crate::site::{BATCH, Site};
 use crate::{Stand, say};
+use portico_tests::Figures;
 
 const OFFERS: usize = 100;
 /// Between two looks at the live report, which is large.
@@ -39,9 +39,9 @@ pub(crate) async fn measure(stand: &mut Stand, figures: &mut Figures) -> Result<
             continue;
         }
         let events = (batches.len() * BATCH) as f64;
-        figures.measured("insert", &inserted);
-        figures.beside("event", &alone, &inserted);
-        figures.measured("batch", &together);
+        inserted.keep(figures, "insert");
+        alone.keep_beside(figures, "event", &inserted);
+        together.keep(figures, "batch");
         figures.add("events.per_second", together.per_second() * BATCH as f64);
         figures.add("events.per_cpu_second", BATCH as f64 * 1e6 / together.cpu_each());
         figures.add("events.per_cpu_second_learned", events / learned.as_secs_f64());

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::figures::Figures;
 use crate::load::{Connection, Expect, Measured, Prepared, Until, closed_loop};
 use crate::site::{Site, shown};
 use crate::{Stand, say};
+use portico_tests::Figures;
 
 /// Visitors who come again and again.
 const VISITORS: usize = 64;
@@ -47,13 +47,13 @@ pub(crate) async fn measure(stand: &Stand, figures: &mut Figures) -> Result<()> 
     run_bare(&hello, extent.each).await?;
     for _ in 0..extent.rounds {
         let healthy = run(&health, extent.each).await?;
-        figures.measured("healthz", &healthy);
+        healthy.keep(figures, "healthz");
         for (name, requests) in &pages {
-            figures.beside(name, &run(requests, extent.each).await?, &healthy);
+            run(requests, extent.each).await?.keep_beside(figures, name, &healthy);
         }
         let hello = run_bare(&hello, extent.each).await?;
-        figures.measured("hello", &hello);
-        figures.beside("echo", &run_bare(&echo, extent.each).await?, &hello);
+        hello.keep(figures, "hello");
+        run_bare(&echo, extent.each).await?.keep_beside(figures, "echo", &hello);
     }
 
     say("decisions for customers, beside a bare object's read");
@@ -64,8 +64,8 @@ pub(crate) async fn measure(stand: &Stand, figures: &mut Figures) -> Result<()> 
     run_bare(&reads, extent.each).await?;
     for _ in 0..extent.rounds {
         let read = run_bare(&reads, extent.each).await?;
-        figures.measured("read", &read);
-        figures.beside("decide_customer", &run(&customers, extent.each).await?, &read);
+        read.keep(figures, "read");
+        run(&customers, extent.each).await?.keep_beside(figures, "decide_customer", &read);
     }
     Ok(())
 }

@@ -12,10 +12,10 @@ use portico_protocol::decide::OfferResponse;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{interval, sleep};
 
-use crate::figures::Figures;
 use crate::load::{CONNECTIONS, Connection, Prepared};
 use crate::site::{Site, probe_offer, shown};
 use crate::{Stand, say, visitors};
+use portico_tests::Figures;
 
 const OFFERS: usize = 100;
 /// Between two probes.

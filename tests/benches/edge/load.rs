@@ -17,6 +17,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use portico_tests::Figures;
+
 use crate::process::Process;
 
 /// Connections of a closed loop.
@@ -155,6 +157,22 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
+    /// Keeps requests a second, latencies and processor time for one request in microseconds.
+    pub(crate) fn keep(&self, figures: &mut Figures, name: &str) {
+        figures.add(&format!("{name}.per_second"), self.per_second());
+        figures.add(&format!("{name}.p50"), self.latency(0.5));
+        figures.add(&format!("{name}.p99"), self.latency(0.99));
+        figures.add(&format!("{name}.p999"), self.latency(0.999));
+        figures.add(&format!("{name}.cpu"), self.cpu_each());
+    }
+
+    /// Keeps it beside its baseline of the same round.
+    pub(crate) fn keep_beside(&self, figures: &mut Figures, name: &str, baseline: &Self) {
+        self.keep(figures, name);
+        figures.add(&format!("{name}.per_second_ratio"), self.per_second() / baseline.per_second());
+        figures.add(&format!("{name}.p99_ratio"), self.latency(0.99) / baseline.latency(0.99));
+    }
+
     pub(crate) fn per_second(&self) -> f64 {
         self.requests as f64 / self.took.as_secs_f64()
     }

@@ -7,7 +7,6 @@
 mod answers;
 mod bare;
 mod decisions;
-mod figures;
 mod lag;
 mod load;
 mod memory;
@@ -26,7 +25,7 @@ use portico_demo_site::stack::{self, Edge, EdgeOptions};
 use tempfile::TempDir;
 
 use bare::Bare;
-use figures::Figures;
+use portico_tests::Figures;
 use process::Process;
 
 /// How much is measured.
@@ -103,7 +102,7 @@ async fn main() -> Result<()> {
     let measured = measure(&mut stand, &mut figures, wanted).await;
     measured.with_context(|| format!("workerd's last lines:\n{}", stand.edge.log_tail()))?;
     stand.edge.stop().await?;
-    figures.print();
+    figures.print("edge");
     Ok(())
 }
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use anyhow::Result;
 use tokio::task::LocalSet;
 
-use crate::figures::Figures;
 use crate::site::Site;
 use crate::{Stand, say, visitors};
+use portico_tests::Figures;
 
 const OFFERS: usize = 100;
 const QUARTERS: u64 = 4;

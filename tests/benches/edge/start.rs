@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::figures::Figures;
 use crate::load::Connection;
 use crate::site::Site;
 use crate::{Stand, say};
+use portico_tests::Figures;
 
 /// Starts for each site.
 const STARTS: usize = 5;

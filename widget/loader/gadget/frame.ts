@@ -16,14 +16,52 @@ export interface Hello {
   tokens: Record<string, string>;
 }
 
-/** The frames that have been handed a channel. */
-const ports = new Set<MessagePort>();
+/** A frame in the page. */
+interface Guest {
+  frame: HTMLIFrameElement;
+  /** Our end of the channel that it was handed. */
+  port?: MessagePort;
+  /** It says that it is there. */
+  welcome(): void;
+  /** The host's policy forbids it. */
+  refused(why: unknown): void;
+}
+const guests = new Set<Guest>();
+
+/** The frames that are still in the page; channels of the others are closed. */
+const present = (): Guest[] => {
+  for (const guest of guests)
+    if (!guest.frame.isConnected) {
+      guest.port?.close();
+      guests.delete(guest);
+    }
+  return [...guests];
+};
+
+const tell = (what: object): void => present().forEach(({ port }) => port?.postMessage(what));
 
 /** What the visitor agreed to, or that nothing at all may be sent. */
 const said = ({ consent, silent }: Core): unknown => (silent() ? "none" : consent());
 
 /** Frames hear of a new word on consent at once: a withdrawal holds for them too. */
-export const tellFrames = (core: Core): void => ports.forEach((port) => port.postMessage({ type: "consent", consent: said(core) }));
+export const tellFrames = (core: Core): void => tell({ type: "consent", consent: said(core) });
+
+/** Listens for what frames say before they have a channel, and for what the browser says of them. */
+export const host = (core: Core): void => {
+  const { edge, hosts, keep, listen } = core;
+  // The frame says when it is there, and again when it has loaded anew.
+  listen(window, "message", (event) => {
+    const { data, origin, source } = event as MessageEvent;
+    if (source && origin === edge && data?.portico === "here") present().find(({ frame }) => frame.contentWindow === source)?.welcome();
+  });
+  listen(document, "securitypolicyviolation", (event) => {
+    const { effectiveDirective, blockedURI } = event as SecurityPolicyViolationEvent;
+    if (effectiveDirective === "frame-src" && edge!.startsWith(blockedURI.split("/", 3).join("/")))
+      present().forEach(({ refused }) => refused("frame-src does not allow the edge"));
+  });
+  // One visitor on both sides, whoever was answered last.
+  if (!hosts) keep((token) => tell({ type: "visitor", token }));
+};
 
 /** Custom properties that a frame takes over, so that it looks as its host does. */
 const TOKENS = ["surface", "text", "text-muted", "line", "accent", "accent-text", "focus", "radius", "radius-control", "space"];
@@ -46,7 +84,7 @@ border-radius:var(--portico-radius,12px);overflow:hidden;background:var(--portic
 
 /** A frame of the edge's; `hear` is told what comes out of it. Fails where the host's policy forbids it or nobody answers. */
 const open = (core: Core, into: Element | ShadowRoot, address: string, title: string, hear: (said: { type: string; detail?: object }) => void): Promise<HTMLIFrameElement> => {
-  const { edge, jwt, listen, visitor } = core;
+  const { edge, jwt, remember, visitor } = core;
   const frame = document.createElement("iframe");
   Object.assign(frame, { src: address, title, referrerPolicy: "strict-origin", className: "waiting" });
   const height = +(into instanceof ShadowRoot ? into.host : into).getAttribute("height")!;
@@ -54,29 +92,29 @@ const open = (core: Core, into: Element | ShadowRoot, address: string, title: st
   frame.setAttribute("sandbox", "allow-scripts allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation");
   return new Promise((done, refused) => {
     const late = setTimeout(refused, PATIENCE_MS, "the frame does not answer");
-    listen(document, "securitypolicyviolation", (event) => {
-      const { effectiveDirective, blockedURI } = event as SecurityPolicyViolationEvent;
-      if (effectiveDirective === "frame-src" && edge!.startsWith(blockedURI.split("/", 3).join("/"))) refused("frame-src does not allow the edge");
-    });
-    // The frame says when it is there, and again when it has loaded anew.
-    listen(window, "message", (event) => {
-      const { data, origin, source } = event as MessageEvent;
-      if (!source || source !== frame.contentWindow || origin !== edge || data?.portico !== "here") return;
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = ({ data }) => {
-        if (data?.type === "ready") {
-          clearTimeout(late);
-          frame.classList.remove("waiting");
-          done(frame);
-        } else if (typeof data?.type === "string") hear(data);
-      };
-      const style = getComputedStyle(into instanceof ShadowRoot ? into.host : into);
-      const tokens = Object.fromEntries(TOKENS.map((name) => [name, style.getPropertyValue("--portico-" + name).trim()]).filter(([, value]) => value));
-      const hello: Hello = { portico: "hello", consent: said(core), identity: jwt() || null, visitor: visitor(), tokens };
-      ports.add(port1);
-      frame.contentWindow!.postMessage(hello, edge!, [port2]);
-    });
+    const guest: Guest = {
+      frame,
+      refused,
+      welcome() {
+        const { port1, port2 } = new MessageChannel();
+        guest.port?.close();
+        guest.port = port1;
+        port1.onmessage = ({ data }) => {
+          if (data?.type === "ready") {
+            clearTimeout(late);
+            frame.classList.remove("waiting");
+            done(frame);
+          } else if (data?.type === "visitor") remember(data.token);
+          else if (typeof data?.type === "string") hear(data);
+        };
+        const style = getComputedStyle(into instanceof ShadowRoot ? into.host : into);
+        const tokens = Object.fromEntries(TOKENS.map((name) => [name, style.getPropertyValue("--portico-" + name).trim()]).filter(([, value]) => value));
+        const hello: Hello = { portico: "hello", consent: said(core), identity: jwt() || null, visitor: visitor(), tokens };
+        frame.contentWindow!.postMessage(hello, edge!, [port2]);
+      },
+    };
     into.append(frame);
+    guests.add(guest);
   }).catch((wrong: unknown) => {
     frame.remove();
     throw wrong;

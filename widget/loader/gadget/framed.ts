@@ -5,7 +5,7 @@ import type { Hello } from "./frame.ts";
 import type { Core } from "../loader.ts";
 
 /** Waits for the host's word, where this page of ours stands in somebody's frame. */
-export const framed = ({ agree, hosts, identify, listen, remember, warn }: Core): void => {
+export const framed = ({ agree, hosts, identify, keep, listen, remember, warn }: Core): void => {
   if (!hosts || parent === window) return;
   const known = hosts.split(" ");
   let port: MessagePort | undefined;
@@ -26,9 +26,11 @@ export const framed = ({ agree, hosts, identify, listen, remember, warn }: Core)
     }
     port.onmessage = ({ data }) => {
       if (data?.type === "consent" && data.consent) agree(data.consent);
+      if (data?.type === "visitor") remember(data.token);
     };
     port.postMessage({ type: "ready" });
   });
+  keep((token) => port?.postMessage({ type: "visitor", token }));
   // The host is told that we are there: the one that the browser says has sent us here, if it is one of ours.
   const host = document.referrer && new URL(document.referrer).origin;
   if (known.includes(host)) parent.postMessage({ portico: "here" }, host);

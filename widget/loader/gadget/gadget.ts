@@ -4,7 +4,7 @@
 import { sheet } from "../help.ts";
 import type { Core } from "../loader.ts";
 import { start, type Glue } from "../start.ts";
-import { frame, launcher, tellFrames } from "./frame.ts";
+import { frame, host, launcher, tellFrames } from "./frame.ts";
 import { framed } from "./framed.ts";
 
 /** File name without extension of the calculator's module and the hashes of its two files, set by the build. */
@@ -87,8 +87,11 @@ export const gadgets = (core: Core) => {
       shown.delete(at);
       return;
     }
+    // What is said of it may change while it is there.
+    changes.observe(at, { attributeFilter: ["name", "mode", "label", "purpose"] });
     if (!name || shown.has(at)) return;
-    shown.set(at, { end() {} });
+    const turn: Shown = { end() {} };
+    shown.set(at, turn);
     at.style.minHeight = at.getAttribute("height") + "px";
     const mode = at.getAttribute("mode");
     try {
@@ -111,23 +114,33 @@ export const gadgets = (core: Core) => {
         warn(wrong);
         now = link(at, alone, title);
       }
-      if (!at.isConnected) now.end();
-      else shown.set(at, now);
+      // Gone or changed meanwhile.
+      if (shown.get(at) !== turn) return now.end();
+      shown.set(at, now);
       emit(at, "gadget", { name });
     } catch (wrong) {
       warn(wrong);
+      if (shown.get(at) !== turn) return;
       // The host's own content again, and another try when the element comes again.
       at.shadowRoot?.replaceChildren(document.createElement("slot"));
       shown.delete(at);
       emit(at, "error", { code: "gadget", placement: null });
     }
   };
+  const changes = new MutationObserver((records) => {
+    for (const at of new Set(records.map(({ target }) => target as HTMLElement))) {
+      shown.get(at)?.end();
+      shown.delete(at);
+      void gadget(at);
+    }
+  });
   const all = (): void => document.querySelectorAll<HTMLElement>("portico-gadget").forEach((at) => void gadget(at));
   all();
   core.life.signal.addEventListener("abort", () => {
     for (const { end } of shown.values()) end();
     shown.clear();
   });
+  host(core);
   framed(core);
   /** After a word on consent: without any network there are no gadgets, and with it they come again. */
   const agreed = (): void => {

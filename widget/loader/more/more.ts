@@ -10,6 +10,9 @@ import { sender } from "./send.ts";
 /** File of the doctor and the hash of its content, set by the build. */
 declare const PORTICO_DOCTOR: string;
 declare const PORTICO_DOCTOR_HASH: string;
+/** File of what looks at our own cost and the hash of its content, set by the build. */
+declare const PORTICO_FIELD: string;
+declare const PORTICO_FIELD_HASH: string;
 /** File of what pages with gadgets need and the hash of its content, set by the build. */
 declare const PORTICO_GADGET: string;
 declare const PORTICO_GADGET_HASH: string;
@@ -31,14 +34,24 @@ export const begin = (core: Core) => {
       .then(({ gadgets }) => gadgets(core));
     gadgets.then(({ gadget }) => gadget(at as HTMLElement)).catch(core.warn);
   };
+  /** Whether this view is one of those whose cost is told: by default one in a hundred. */
+  const { measure } = document.querySelector<HTMLScriptElement>("script[data-site][data-measure]")?.dataset ?? {};
+  let measured = !core.hosts && Math.random() < +(measure ?? 0.01);
+  const observe = (): void => {
+    if (!measured || !core.granted("analytics")) return;
+    measured = false;
+    core.load<{ field(core: Core): void }>(PORTICO_FIELD, PORTICO_FIELD_HASH).then(({ field }) => field(core), core.warn);
+  };
   const resume = (): void => {
     sending.resume();
+    observe();
     if (gadgets) gadgets.then(({ agreed }) => agreed()).catch(core.warn);
     else document.querySelectorAll("portico-gadget").forEach(gadget);
   };
   const half = { ...sending, ...offers(core), commands, gadget, plain, resume };
   moves(core, half.soon, half.painted);
   document.querySelectorAll("portico-gadget").forEach(gadget);
+  observe();
   return half;
 };
 export type Half = ReturnType<typeof begin>;

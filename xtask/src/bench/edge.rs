@@ -1,11 +1,11 @@
 //! `cargo xtask bench edge`: the edge on workerd under load, beside what workerd costs by itself, in one run.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
+use super::figures::Figures;
 use super::rows::Target::{AtLeast, AtMost};
 use super::rows::{self, Row, Target};
 use super::{page, run_benchmark};
@@ -60,7 +60,7 @@ pub(crate) fn run(places: &Places, arguments: &EdgeArguments) -> Result<()> {
     bench.env("PORTICO_DIST", places.dist()).env("PORTICO_WORKERD", tools.npm.workerd());
     bench.envs(arguments.quick.then_some(("PORTICO_QUICK", "1")));
     let said = run_benchmark(&mut bench)?;
-    let figures = Figures::read(&said);
+    let figures = Figures::read("edge", &said);
     let found = rows(&figures)?;
     let tables = tables(&figures, &found)?;
     #[expect(clippy::print_stdout, reason = "the tables are what the command is for")]
@@ -79,23 +79,6 @@ impl EdgeArguments {
     fn command(&self) -> String {
         let quick = if self.quick { " --quick" } else { "" };
         format!("cargo xtask bench edge{quick} --write")
-    }
-}
-
-/// Medians by name, from lines `edge <name> <value>`.
-struct Figures<'a>(BTreeMap<&'a str, f64>);
-
-impl<'a> Figures<'a> {
-    fn read(said: &'a str) -> Self {
-        let read = |line: &'a str| match *line.split_whitespace().collect::<Vec<_>>() {
-            ["edge", name, value] => Some((name, value.parse().ok()?)),
-            _ => None,
-        };
-        Self(said.lines().filter_map(read).collect())
-    }
-
-    fn get(&self, name: &str) -> Result<f64> {
-        self.0.get(name).copied().with_context(|| format!("the benchmark does not say {name}"))
     }
 }
 
@@ -205,16 +188,4 @@ fn tables(figures: &Figures<'_>, rows: &[Row]) -> Result<String> {
         figures.get("memory.behind_s")?
     )?;
     Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_read_by_name() {
-        let figures = Figures::read("noise\nedge lag.p95 612.5\nedge lag.p99 many\nedge too many words\n");
-        assert_eq!(figures.get("lag.p95").unwrap(), 612.5);
-        assert!(figures.get("lag.p99").is_err());
-    }
 }

@@ -6,9 +6,11 @@
 
 mod edge;
 mod engine;
+mod figures;
 mod learning;
 mod page;
 mod rows;
+mod widget;
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -26,6 +28,8 @@ pub(crate) enum What {
     Engine(engine::EngineArguments),
     /// What the edge answers under load, beside what workerd costs by itself.
     Edge(edge::EdgeArguments),
+    /// What the widget costs the page it is embedded in, beside peers.
+    Widget(widget::WidgetArguments),
     /// What the engine learns, beside Vowpal Wabbit, on simulated visitors.
     Learning(learning::LearningArguments),
 }
@@ -35,6 +39,7 @@ pub(crate) fn run(places: &Places, what: &What) -> Result<()> {
     match what {
         What::Engine(arguments) => engine::run(places, arguments),
         What::Edge(arguments) => edge::run(places, arguments),
+        What::Widget(arguments) => widget::run(places, arguments),
         What::Learning(arguments) => learning::run(places, arguments),
     }
 }

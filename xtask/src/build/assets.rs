@@ -82,6 +82,22 @@ pub(crate) fn stable_name(name: &str) -> String {
     }
 }
 
+/// Copies what has a hash in its name, with its brotli twin, unless it is there; returns how many files were copied.
+pub(crate) fn take_over(earlier: &Path, into: &Path) -> Result<usize> {
+    let mut copied = 0;
+    for entry in std::fs::read_dir(earlier).with_context(|| format!("cannot read {}", earlier.display()))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let plain = name.strip_suffix(".br").unwrap_or(&name);
+        let to = into.join(&name);
+        if stable_name(plain) != plain && !to.exists() {
+            std::fs::copy(entry.path(), &to).with_context(|| format!("cannot copy {name}"))?;
+            copied += 1;
+        }
+    }
+    Ok(copied)
+}
+
 /// A running demo serves these files: one that has not changed is not touched.
 fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
     if std::fs::read(path).is_ok_and(|present| present == content) {
@@ -121,6 +137,16 @@ mod tests {
         assert_ne!(old, new);
         let expect = [new.clone(), format!("{new}.br"), "portico.js".to_owned(), "portico.js.br".to_owned()];
         assert_eq!(names, expect.into_iter().collect());
+        // What an earlier release pinned comes back beside the new, and nothing else of it.
+        let earlier = folder.join("earlier");
+        std::fs::create_dir_all(&earlier).unwrap();
+        for name in ["portico.js", "console.html", old.as_str(), new.as_str(), &format!("{old}.br")] {
+            std::fs::write(earlier.join(name), b"earlier").unwrap();
+        }
+        assert_eq!(take_over(&earlier, &assets.folder).unwrap(), 2);
+        assert_eq!(std::fs::read(assets.folder.join(&old)).unwrap(), b"earlier");
+        assert_eq!(std::fs::read(assets.folder.join(&new)).unwrap(), b"two");
+        assert_eq!(std::fs::read(assets.folder.join("portico.js")).unwrap(), b"loader");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

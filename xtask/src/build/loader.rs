@@ -1,5 +1,5 @@
-//! The loader: TypeScript, checked by the compiler and bundled to four scripts. `portico.js` stands in pages; it names its
-//! second half, which names the doctor and what gadgets need; these name the WebAssembly modules. Each name comes with the hash of what it names, so whoever pins the first pins
+//! The loader: TypeScript, checked by the compiler and bundled to five scripts. `portico.js` stands in pages; it names its
+//! second half, which names the doctor, what gadgets need and what looks at our own cost; these name the WebAssembly modules. Each name comes with the hash of what it names, so whoever pins the first pins
 //! all of them.
 
 use std::path::{Path, PathBuf};
@@ -44,8 +44,12 @@ pub(crate) fn build(
         let file = assets.put_hashed("gadget", "js", &gadget)?;
         let doctor = bundle.make(&folder.join("doctor/doctor.ts"), Kind::Module, &[])?;
         let doctor_file = assets.put_hashed("doctor", "js", &doctor)?;
+        let field = bundle.make(&folder.join("field/field.ts"), Kind::Module, &[])?;
+        let field_file = assets.put_hashed("field", "js", &field)?;
         let names = [
-            ("PORTICO_GADGET", file.as_str()),
+            ("PORTICO_FIELD", field_file.as_str()),
+            ("PORTICO_FIELD_HASH", &integrity(&field)),
+            ("PORTICO_GADGET", &file),
             ("PORTICO_GADGET_HASH", &integrity(&gadget)),
             ("PORTICO_DOCTOR", &doctor_file),
             ("PORTICO_DOCTOR_HASH", &integrity(&doctor)),

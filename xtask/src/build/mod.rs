@@ -3,7 +3,7 @@
 //! ```text
 //! dist/edge/        the worker: index.js, index_bg.wasm
 //! dist/assets/      portico.js (loader, also under its release's name and pinned as portico-<hash>.js), more-<hash>.js,
-//!                   {gadget,doctor}-<hash>.js, {widget,calculator}-<hash>.{js,wasm}, console-<hash>.{js,wasm,css}, console.html; .br beside each
+//!                   {gadget,doctor,field}-<hash>.js, {widget,calculator}-<hash>.{js,wasm}, console-<hash>.{js,wasm,css}, console.html; .br beside each
 //! dist/npm/         the package portico-web, ready for `npm pack`
 //! dist/sizes.json   {"artefacts":[{"name","raw","gzip","brotli"}]}
 //! ```
@@ -18,6 +18,8 @@ mod loader;
 pub(crate) mod sizes;
 mod target;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::ValueEnum;
 use data_encoding::BASE64;
@@ -25,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 use crate::places::Places;
 use crate::setup::BuildTools;
+use crate::step::{Done, step};
 use app::App;
 use assets::Assets;
 pub(crate) use target::Target;
@@ -64,6 +67,17 @@ pub(crate) fn run(places: &Places, tools: &BuildTools, only: Option<Part>) -> Re
     }
     target.forget_old()?;
     sizes::report(places, &assets)
+}
+
+/// Takes over the hashed files of earlier releases: no build of ours makes them again, and pages may have pinned them.
+pub(crate) fn take_over(places: &Places, earlier: &[PathBuf]) -> Result<()> {
+    for folder in earlier {
+        step(places, "earlier release", |_| {
+            let files = assets::take_over(folder, &places.dist().join("assets"))?;
+            Ok(((), Done::Now(format!("{files} files of {}", folder.display()))))
+        })?;
+    }
+    Ok(())
 }
 
 /// Sixteen hexadecimal digits over the parts: enough to name a file by its content.

@@ -8,6 +8,7 @@ mod apt;
 mod browser;
 mod cargo_tools;
 mod npm;
+mod peers;
 mod python;
 mod turn;
 mod wasm_target;
@@ -61,6 +62,16 @@ pub(crate) fn for_tests(places: &Places, build: &BuildTools) -> Result<TestTools
     let cargo_deny = cargo_tools::cargo_deny(places)?;
     cargo_tools::remove_leftovers(places)?;
     Ok(TestTools { cargo_deny, browser, wasm_clippy })
+}
+
+/// Finds or installs the browser alone.
+pub(crate) fn browser(places: &Places) -> Result<Browser> {
+    browser::install(places)
+}
+
+/// Unpacks what the widget is measured beside.
+pub(crate) fn peers(places: &Places) -> Result<PathBuf> {
+    peers::unpack(places)
 }
 
 /// Installs what benchmarks of the learner need; it builds the engine alone, so nothing else is needed.
