@@ -12,11 +12,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use include_dir::{Dir, include_dir};
 use minijinja::{Environment, context};
 use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::host::{nonce, page};
 
@@ -49,6 +50,9 @@ pub(crate) fn router(edge: &str) -> Router {
     Router::new()
         .route("/situations/", get(list))
         .route("/situations/situations.css", get(style))
+        .route("/situations/slow-edge/portico.js", get(loader))
+        .route("/assets/{file}", get(asset))
+        .route("/v1/decide", post(late))
         .route("/situations/{name}/", get(situation))
         .route("/situations/{name}/{file}", get(file))
         .with_state(Arc::new(situations))
@@ -105,6 +109,31 @@ async fn list(State(situations): Shared) -> Response {
 async fn style() -> Response {
     let text = FOLDER.get_file("situations.css").and_then(|file| file.contents_utf8()).unwrap_or_default();
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response()
+}
+
+/// How late the slow edge is: later than any page waits.
+const LATE: Duration = Duration::from_secs(5);
+
+/// The slow edge, for which the bank's own server stands: the real loader and its modules, whose questions then come here.
+async fn loader(state: Shared) -> Response {
+    passed_on(&state.edge, "portico.js").await
+}
+
+async fn asset(state: Shared, Path(file): Path<String>) -> Response {
+    passed_on(&state.edge, &format!("assets/{file}")).await
+}
+
+async fn late() -> StatusCode {
+    tokio::time::sleep(LATE).await;
+    StatusCode::SERVICE_UNAVAILABLE
+}
+
+async fn passed_on(edge: &str, path: &str) -> Response {
+    let found = async { reqwest::get(format!("{edge}/{path}")).await?.error_for_status()?.bytes().await };
+    match found.await {
+        Ok(bytes) => ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], bytes).into_response(),
+        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
 }
 
 /// A language asked for.

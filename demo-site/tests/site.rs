@@ -300,13 +300,17 @@ async fn the_configuration_has_words_a_picture_and_a_form_for_every_offer() {
             let content = presentation.locales.get(locale).unwrap_or_else(|| panic!("{} in {locale}", offer.id));
             assert!(content.highlight.is_some() && content.terms.is_some() && !content.cta.is_empty());
             let image = content.image.as_ref().unwrap();
-            let picture = get(&site, image.url.strip_prefix(BANK).unwrap(), "").await;
-            assert_eq!((picture.status, picture.header("content-type")), (StatusCode::OK, "image/svg+xml"));
-            assert!(
-                picture.body.contains(&format!(r#"width="{}" height="{}""#, image.width, image.height)),
-                "{}",
-                image.url
-            );
+            for (url, kind) in [
+                (Some(&image.url), if image.url.ends_with(".svg") { "image/svg+xml" } else { "image/jpeg" }),
+                (image.webp.as_ref(), "image/webp"),
+                (image.avif.as_ref(), "image/avif"),
+            ] {
+                let Some(url) = url else { continue };
+                let picture = get(&site, url.strip_prefix(BANK).unwrap(), "").await;
+                assert_eq!((picture.status, picture.header("content-type")), (StatusCode::OK, kind), "{url}");
+                let box_of_svg = format!(r#"width="{}" height="{}""#, image.width, image.height);
+                assert!(kind != "image/svg+xml" || picture.body.contains(&box_of_svg), "{url}");
+            }
         }
         let target = presentation.target.strip_prefix(BANK).unwrap();
         for language in ["en", "zh"] {

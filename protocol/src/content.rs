@@ -38,10 +38,16 @@ pub struct OfferContent {
 }
 
 /// A picture whose box is known before it arrives, so that nothing moves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferImage {
-    /// An absolute `http(s)` URL.
+    /// An absolute `http(s)` URL, of a format that every browser knows.
     pub url: String,
+    /// The same picture as AVIF, for browsers that know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avif: Option<String>,
+    /// The same as WebP, for browsers that know that one at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webp: Option<String>,
     /// What it shows; empty when it is decoration only.
     #[serde(default)]
     pub alt: String,

@@ -276,8 +276,11 @@ impl SiteConfig {
                 }
                 Some(content) => {
                     for (locale, words) in &content.locales {
-                        if words.image.as_ref().is_some_and(|image| !is_http(&image.url)) {
-                            let pointer = format!("{pointer}/locales/{}/image/url", escape(locale));
+                        let urls = words.image.iter().flat_map(|image| {
+                            [("url", Some(&image.url)), ("avif", image.avif.as_ref()), ("webp", image.webp.as_ref())]
+                        });
+                        for (name, _) in urls.filter(|(_, url)| url.is_some_and(|url| !is_http(url))) {
+                            let pointer = format!("{pointer}/locales/{}/image/{name}", escape(locale));
                             add(pointer, "the picture's address is absolute http(s)".into());
                         }
                     }

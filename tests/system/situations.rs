@@ -62,6 +62,7 @@ async fn offers_live_in_every_page() -> Result<()> {
         ("patched", true),
         ("rtl", true),
         ("privacy", true),
+        ("no-storage", true),
     ];
     for (name, wakes) in pages {
         open(&browser, &world, name).await?;
@@ -82,6 +83,48 @@ async fn offers_live_in_every_page() -> Result<()> {
             let undo = browser.run(&format!("return !{HERO}.querySelector('.undo').hidden")).await?;
             assert_eq!(undo, wakes, "{name}: it is awake where WebAssembly may run");
         }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_an_answer_the_page_has_its_own_words() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    for (name, says) in [("slow-edge", json!(["deadline", "deadline"])), ("dead-edge", Value::Null)] {
+        open(&browser, &world, name).await?;
+        // Longer than the slow edge takes: what comes too late is not shown either.
+        browser.run("await new Promise(done => setTimeout(done, 6000))").await?;
+        let own = "return [...document.querySelectorAll('.fallback')].map(own => own.checkVisibility() && own.getBoundingClientRect().height > 0)";
+        assert_eq!(browser.run(own).await?, json!([true, true]), "{name}");
+        assert_eq!(browser.run("return window.failed ?? null").await?, says, "{name}");
+        browser.picture(&format!("situation-{name}")).await?;
+        fits(&browser, name).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn pictures_come_in_the_best_format_and_a_broken_one_keeps_its_box() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    witness(&browser).await?;
+    let mut config = serde_json::to_value(&world.config)?;
+    let known = config["content"]["fixed-saver"]["locales"]["en"]["image"].clone();
+    let broken = json!({ "url": format!("{}/static/offers/nothing.jpg", world.bank), "alt": "A picture", "width": 640, "height": 400 });
+    let image = format!("{HERO}.querySelector('picture img')");
+    for (picture, script) in [
+        (known, "return image.complete && image.naturalWidth === 1280 && image.currentSrc.endsWith('.avif')"),
+        (broken, "return image.complete && image.naturalWidth === 0 && image.getBoundingClientRect().height > 150"),
+    ] {
+        for (_, content) in config["content"].as_object_mut().context("no content")? {
+            content["locales"]["en"]["image"] = picture.clone();
+        }
+        world.publish(&config).await?;
+        open(&browser, &world, "head").await?;
+        browser.until(&format!("const image = {image}; if (!image) return false; {script}")).await?;
+        fits(&browser, "head").await?;
     }
     Ok(())
 }

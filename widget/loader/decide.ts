@@ -119,6 +119,7 @@ const decide = async (): Promise<void> => {
         emit(slot.at, "error", { code, placement: slot.at.getAttribute("placement") });
       }
   }
-  half.fetch().catch(warn);
+  // What has just been painted goes first, with its pictures.
+  sleep(99).then(half.fetch).catch(warn);
   if (due.size) void ask([]);
 };

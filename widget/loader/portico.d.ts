@@ -18,7 +18,7 @@ export interface PorticoContent {
   cta: string;
   highlight?: string;
   terms?: string;
-  image?: { url: string; alt: string; width: number; height: number };
+  image?: { url: string; avif?: string; webp?: string; alt: string; width: number; height: number };
 }
 
 /** An offer as the edge chose it. */

@@ -33,14 +33,8 @@ fn offer_view(value: &JsValue) -> Option<OfferView> {
             cta: text(&content, "cta")?,
             highlight: text(&content, "highlight"),
             terms: text(&content, "terms"),
-            image: field(&content, "image").and_then(|image| {
-                Some(OfferImage {
-                    url: text(&image, "url")?,
-                    alt: text(&image, "alt").unwrap_or_default(),
-                    width: number(&image, "width")?,
-                    height: number(&image, "height")?,
-                })
-            }),
+            // What is in it stays as it was painted.
+            image: field(&content, "image").map(|_| OfferImage::default()),
         },
     })
 }
@@ -51,13 +45,4 @@ fn field(of: &JsValue, key: &str) -> Option<JsValue> {
 
 fn text(of: &JsValue, key: &str) -> Option<String> {
     Reflect::get(of, &JsValue::from_str(key)).ok()?.as_string()
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a float cast saturates: no picture is that wide"
-)]
-fn number(of: &JsValue, key: &str) -> Option<u32> {
-    Reflect::get(of, &JsValue::from_str(key)).ok()?.as_f64().map(|value| value as u32)
 }

@@ -8,7 +8,7 @@ use portico_protocol::content::{Layout, OfferContent, OfferImage, OfferView, Pla
 use reactive_graph::signal::ArcRwSignal;
 use reactive_graph::traits::Get;
 use tachys::either::Either;
-use tachys::html::element::{a, button, div, h2, img, li, p, section, span, strong, ul};
+use tachys::html::element::{a, button, div, h2, li, p, picture, section, span, strong, ul};
 use tachys::html::event;
 use tachys::prelude::*;
 use web_sys::MouseEvent;
@@ -46,7 +46,7 @@ pub(crate) trait Visitor: Clone + 'static {
 
 /// The version of the markup below: raised with every change of its nodes. A page may hold a module older or newer than
 /// the edge that paints for it; hydration over other markup than its own would break both.
-pub(crate) const MARKUP: &str = "3";
+pub(crate) const MARKUP: &str = "4";
 
 /// A placement with its offers.
 pub(crate) fn placement<V: Visitor>(view: PlacementView, visitor: &V) -> impl RenderHtml + use<V> {
@@ -135,7 +135,7 @@ fn face(
         .attr("data-portico-action", "why")
         .child("i");
     div().class("face").hidden(move || standing.get() != Standing::Shown).child((
-        content.image.map(picture),
+        content.image.map(image),
         div().class("words").child((
             content.eyebrow.map(|text| line("eyebrow", text)),
             title,
@@ -178,8 +178,24 @@ fn line(name: &'static str, text: String) -> impl RenderHtml {
     p().class(name).part(name).child(text)
 }
 
-fn picture(image: OfferImage) -> impl RenderHtml {
-    img()
+/// A picture never changes, so it is painted as text, and whoever hydrates it has nothing to know of it.
+fn image(image: OfferImage) -> impl RenderHtml {
+    picture().class("picture").inner_html(painted(image))
+}
+
+#[cfg(not(feature = "ssr"))]
+fn painted(_: OfferImage) -> String {
+    String::new()
+}
+
+/// The browser takes the first format that it knows.
+#[cfg(feature = "ssr")]
+fn painted(image: OfferImage) -> String {
+    use tachys::html::element::{img, source};
+    let format = |name: &'static str, url: Option<String>| {
+        url.and_then(web_address).map(|url| source().r#type(name).srcset(url))
+    };
+    let fallback = img()
         .class("image")
         .part("image")
         .src(web_address(image.url))
@@ -187,7 +203,8 @@ fn picture(image: OfferImage) -> impl RenderHtml {
         .width(image.width.to_string())
         .height(image.height.to_string())
         .loading("lazy")
-        .decoding("async")
+        .decoding("async");
+    (format("image/avif", image.avif), format("image/webp", image.webp), fallback).to_html()
 }
 
 /// An address as it may stand in a link: over HTTP or from this origin's root, else none at all. Configurations are

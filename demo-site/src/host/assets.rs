@@ -74,10 +74,13 @@ fn collect(dir: &'static Dir<'static>, files: &mut BTreeMap<&'static str, Asset>
 
 fn content_type(path: &str) -> &'static str {
     match path.rsplit('.').next().unwrap_or_default() {
+        "avif" => "image/avif",
         "css" => "text/css; charset=utf-8",
+        "jpg" => "image/jpeg",
         "js" => "text/javascript; charset=utf-8",
         "svg" => "image/svg+xml",
         "txt" => "text/plain; charset=utf-8",
+        "webp" => "image/webp",
         _ => "application/octet-stream",
     }
 }

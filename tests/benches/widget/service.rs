@@ -196,6 +196,11 @@ pub(crate) fn json(end: &'static str, value: &serde_json::Value) -> (&'static st
     (end, Kind::Other, value.to_string().into_bytes())
 }
 
+/// A script that the service makes.
+pub(crate) fn script(end: &'static str, text: &str) -> (&'static str, Kind, Vec<u8>) {
+    (end, Kind::Script, text.as_bytes().to_vec())
+}
+
 fn brotli(content: &[u8], effort: i32) -> Vec<u8> {
     let parameters = brotli::enc::BrotliEncoderParams { quality: effort, lgwin: 22, ..Default::default() };
     let mut writer = brotli::CompressorWriter::with_params(Vec::new(), 4096, &parameters);

@@ -64,7 +64,7 @@ export const host = (core: Core): void => {
 };
 
 /** Custom properties that a frame takes over, so that it looks as its host does. */
-const TOKENS = ["surface", "text", "text-muted", "line", "accent", "accent-text", "focus", "radius", "radius-control", "space"];
+const TOKENS = ["surface", "text", "text-muted", "line", "accent", "accent-text", "focus", "radius", "radius-control", "space", "density"];
 
 /** How long a frame may take to answer. */
 const PATIENCE_MS = 8e3;
