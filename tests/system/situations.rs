@@ -224,7 +224,7 @@ async fn a_host_may_do_with_our_elements_as_it_likes() -> Result<()> {
         .await?;
     browser.until(&offer_in("product-side")).await?;
     let reflected = browser.run("const slot = document.querySelector('portico-offers'); return [slot.placement, slot.getAttribute('count'), slot.height, slot.hidden = true, getComputedStyle(slot).display]").await?;
-    assert_eq!(reflected, json!(["product-side", "2", "480", true, "none"]));
+    assert_eq!(reflected, json!(["product-side", "2", "520", true, "none"]));
     Ok(())
 }
 
