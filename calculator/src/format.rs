@@ -63,7 +63,19 @@ impl Format {
 }
 
 fn written(format: &Function, value: f64) -> String {
-    format.call1(&JsValue::NULL, &value.into()).ok().and_then(|text| text.as_string()).unwrap_or_default()
+    let text = format.call1(&JsValue::NULL, &value.into()).ok().and_then(|text| text.as_string());
+    whole_symbol(text.unwrap_or_default())
+}
+
+/// A currency's symbol that begins with letters, such as `UK£`, keeps its order among letters that run from right to left.
+fn whole_symbol(text: String) -> String {
+    let Some(begin) = text.find(|sign: char| sign.is_ascii_uppercase()) else { return text };
+    let (before, rest) = text.split_at(begin);
+    let letters = rest.find(|sign: char| !sign.is_ascii_uppercase()).unwrap_or(rest.len());
+    let sign = rest.get(letters..).and_then(|rest| rest.chars().next()).filter(|sign| !sign.is_whitespace());
+    let (symbol, after) = rest.split_at(letters + sign.map_or(0, char::len_utf8));
+    // Left-to-right isolate, and its end.
+    [before, "\u{2066}", symbol, "\u{2069}", after].concat()
 }
 
 /// `new Intl.NumberFormat(locale, options).format`, or how English does it where the browser refuses the locale.
@@ -79,4 +91,22 @@ fn number_format(locale: &str, options: &[(&str, JsValue)]) -> Function {
         Reflect::get(&made, &"format".into()).ok()?.dyn_into().ok()
     };
     make(locale).or_else(|| make("en")).unwrap_or_else(|| Function::new_no_args(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_symbol;
+
+    #[test]
+    fn a_symbol_with_letters_stays_in_one_piece() {
+        for (text, expect) in [
+            ("£11,174", "£11,174"),
+            ("\u{200f}11,174 UK£", "\u{200f}11,174 \u{2066}UK£\u{2069}"),
+            ("CHF 12", "\u{2066}CHF\u{2069} 12"),
+            ("5 years", "5 years"),
+            ("", ""),
+        ] {
+            assert_eq!(whole_symbol(text.to_owned()), expect);
+        }
+    }
 }

@@ -34,6 +34,17 @@ fn english(found: Found) -> (&'static str, &'static str) {
         Found::TagFine => ("One script tag", ""),
         Found::TagTwice => ("There are several script tags", "The first one works, the others do nothing. Keep one."),
         Found::TagBlocks => ("The script tag holds up the page", "Write async or defer into it."),
+        Found::TagHeldBack => (
+            "The script tag's type keeps it from running",
+            "So consent managers hold it back until the visitor agrees. If none does, leave the type out.",
+        ),
+        Found::TagElsewhere => (
+            "The script tag loads from another edge",
+            "What follows is what this edge knows. If that one is retired, load from here.",
+        ),
+        Found::TagInsecure => {
+            ("The script tag loads without TLS into a page that has it", "Browsers refuse that. Write https.")
+        }
         Found::KeyMissing => ("The script tag has no key", "Copy the key from the site's set-up."),
         Found::KeyUnknown => {
             ("Nobody has this key", "Copy it from the site's set-up. A secret key has no place in a page.")
@@ -62,13 +73,16 @@ fn english(found: Found) -> (&'static str, &'static str) {
             "The page's policy refuses the script",
             "Add this to its Content-Security-Policy, or give the tag the page's nonce.",
         ),
+        Found::ModulesRefused => (
+            "The page's policy allows the script, and not what it fetches",
+            "Offers are seen, but no impressions told and no gadgets shown. Allow the whole origin, or give the tag the nonce.",
+        ),
         Found::ConnectRefused => {
             ("The page's policy refuses requests to the edge", "Add this to its Content-Security-Policy.")
         }
-        Found::ImagesRefused => (
-            "The page's policy refuses pictures from the edge",
-            "Add this to its Content-Security-Policy, with the origins of the offers' pictures.",
-        ),
+        Found::ImagesRefused => {
+            ("The page's policy refuses some offers' pictures", "Add this to its Content-Security-Policy.")
+        }
         Found::FramesRefused => (
             "The page's policy refuses frames of the edge",
             "Add this for gadgets where WebAssembly is refused too; without it they are links.",
@@ -120,6 +134,13 @@ fn chinese(found: Found) -> (&'static str, &'static str) {
         Found::TagFine => ("脚本标签唯一", ""),
         Found::TagTwice => ("有多个脚本标签", "只有第一个生效，请只保留一个。"),
         Found::TagBlocks => ("脚本标签会阻塞页面", "请为其加上 async 或 defer。"),
+        Found::TagHeldBack => {
+            ("脚本标签的类型使其不会运行", "同意管理器会这样暂缓脚本，直到访客同意。若没有使用，请去掉类型。")
+        }
+        Found::TagElsewhere => {
+            ("脚本标签从另一个边缘节点加载", "以下结果以本节点所知为准。若那个节点已停用，请改从此处加载。")
+        }
+        Found::TagInsecure => ("在 HTTPS 页面中以明文加载脚本", "浏览器会拒绝，请改用 https。"),
         Found::KeyMissing => ("脚本标签没有密钥", "请从站点设置中复制密钥。"),
         Found::KeyUnknown => ("该密钥不存在", "请从站点设置中复制。密钥类私钥不应出现在页面中。"),
         Found::KeyOfOther => ("该密钥属于其他站点", "请使用本站点的密钥。"),
@@ -136,10 +157,12 @@ fn chinese(found: Found) -> (&'static str, &'static str) {
         Found::ScriptRefused => {
             ("页面策略拒绝该脚本", "请将此行加入 Content-Security-Policy，或为标签加上页面的 nonce。")
         }
+        Found::ModulesRefused => (
+            "页面策略允许脚本，但拒绝其加载的模块",
+            "优惠可见，但不会上报展示，也没有小工具。请允许整个来源，或为标签加上页面的 nonce。",
+        ),
         Found::ConnectRefused => ("页面策略拒绝访问边缘节点", "请将此行加入 Content-Security-Policy。"),
-        Found::ImagesRefused => {
-            ("页面策略拒绝边缘节点的图片", "请将此行及优惠图片的来源加入 Content-Security-Policy。")
-        }
+        Found::ImagesRefused => ("页面策略拒绝部分优惠的图片", "请将此行加入 Content-Security-Policy。"),
         Found::FramesRefused => {
             ("页面策略拒绝边缘节点的框架", "若 WebAssembly 也被拒绝，小工具需要此行；否则只显示链接。")
         }

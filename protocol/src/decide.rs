@@ -25,8 +25,9 @@ pub struct DecideRequest {
     /// The channel that asks.
     #[serde(default = "web")]
     pub channel: String,
-    /// BCP 47 tag of the language wanted.
-    #[serde(default = "english")]
+    /// BCP 47 tag of the language wanted. Without it the one that the visitor prefers as far as that is known, else the site's
+    /// first.
+    #[serde(default)]
     pub locale: String,
     /// The page that asks.
     #[serde(default)]
@@ -56,10 +57,6 @@ pub struct DecideRequest {
 
 fn web() -> String {
     "web".to_owned()
-}
-
-fn english() -> String {
-    "en".to_owned()
 }
 
 /// The page on which the placements stand.
@@ -143,7 +140,7 @@ impl DecideRequest {
             identity: None,
             customer: None,
             channel: web(),
-            locale: english(),
+            locale: String::new(),
             page: Page::default(),
             context: BTreeMap::new(),
             placements: Vec::new(),

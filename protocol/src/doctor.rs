@@ -72,6 +72,12 @@ pub enum Found {
     TagTwice,
     /// It holds up the page: it is neither `async` nor `defer`.
     TagBlocks,
+    /// Its type keeps it from running until a consent manager changes it.
+    TagHeldBack,
+    /// It is loaded from another edge than the one that is asked.
+    TagElsewhere,
+    /// It is loaded without TLS into a page that has it.
+    TagInsecure,
     /// It has no key.
     KeyMissing,
     /// Nobody has its key.
@@ -96,9 +102,11 @@ pub enum Found {
     PinnedWithoutIntegrity,
     /// The page's policy refuses the script.
     ScriptRefused,
+    /// It allows the script and not the modules that it fetches.
+    ModulesRefused,
     /// It refuses requests to the edge.
     ConnectRefused,
-    /// It refuses images of the edge.
+    /// It refuses the origins of some offers' pictures.
     ImagesRefused,
     /// It refuses frames of the edge.
     FramesRefused,

@@ -33,6 +33,9 @@ pub struct ProfileConfig {
     pub precedence: Vec<String>,
     /// What holds for single attributes, by name.
     pub attributes: BTreeMap<String, AttributeRules>,
+    /// The attribute that says which language somebody prefers, as a BCP 47 tag: what they are answered in where nobody asks for
+    /// another, as on channels without a page.
+    pub language: Option<String>,
     /// Groups that customers belong to, by kind, such as `household` and `employer`. The kind is the source of what a group
     /// shares with its members.
     pub groups: BTreeMap<String, GroupRules>,
@@ -213,6 +216,9 @@ impl ProfileConfig {
             if rules.keep_days.is_some_and(|days| !(1..=KEEP_DAYS).contains(&days)) {
                 add(format!("{pointer}/keep_days"), format!("1 to {KEEP_DAYS} days"));
             }
+        }
+        if let Some(name) = self.language.as_ref().filter(|name| !is_attribute(name)) {
+            add("/profile/language".into(), none(name));
         }
         if self.groups.len() > GROUP_KINDS {
             add("/profile/groups".into(), format!("at most {GROUP_KINDS} kinds of groups"));

@@ -497,3 +497,35 @@ async fn customers_are_valued_every_night() -> Result<()> {
     assert!((1..=86_400_000).contains(&(next - now_ms() as i64)), "the next night is at {next}");
     Ok(())
 }
+
+#[tokio::test]
+async fn who_names_no_language_is_answered_in_the_one_they_prefer() -> Result<()> {
+    let world = World::start().await?;
+    let mut config = serde_json::to_value(&world.config)?;
+    let speaks = json!({ "name": "speaks", "type": "text", "source": "profile", "learn": false });
+    config["decisions"]["attributes"].as_array_mut().context("no attributes")?.push(speaks);
+    config["profile"]["language"] = json!("nothing");
+    let draft = world.server(Method::PUT, "/v1/site/draft", Some(&config)).await?;
+    assert!(draft.text.contains("/profile/language"), "{}", draft.text);
+    config["profile"]["language"] = json!("speaks");
+    world.publish(&config).await?;
+
+    let said = json!({ "attributes": { "speaks": "zh-CN" } });
+    assert_eq!(world.server(Method::PUT, "/v1/customers/ada", Some(&said)).await?.status, 204);
+    let title = async |customer: &str, locale: Option<&str>| -> Result<bool> {
+        let mut question = json!({
+            "site": "pk_demo", "customer": customer, "channel": "call_centre", "placements": [{ "id": "home-hero" }],
+            "consent": { "analytics": true, "personalization": true },
+        });
+        if let Some(locale) = locale {
+            question["locale"] = json!(locale);
+        }
+        let answer = world.server(Method::POST, "/v1/decide", Some(&question)).await?;
+        let title = answer.at("/placements/0/offers/0/content/title").as_str().with_context(|| answer.text.clone())?;
+        Ok(title.chars().any(|letter| ('\u{4e00}'..='\u{9fff}').contains(&letter)))
+    };
+    assert!(title("ada", None).await?, "what they prefer");
+    assert!(!title("ada", Some("en")).await?, "what is asked for goes before it");
+    assert!(!title("bob", None).await?, "the site's first language for whoever prefers none");
+    Ok(())
+}

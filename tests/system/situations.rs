@@ -75,6 +75,8 @@ async fn offers_live_in_every_page() -> Result<()> {
             .run("document.querySelector('portico-offers').dispatchEvent(new PointerEvent('pointerenter')); await new Promise(done => setTimeout(done, 600))")
             .await?;
         let plain = name == "trusted-types-none";
+        // Also where the browser's sanitizer lets the markup in.
+        assert_eq!(browser.run(&format!("return {HERO}.querySelectorAll('picture img').length")).await?, 1, "{name}");
         if !plain {
             browser.run(&format!("{HERO}.querySelector('.dismiss').click()")).await?;
             let away =
@@ -360,6 +362,15 @@ async fn a_gadget_follows_what_is_said_of_it() -> Result<()> {
     browser
         .until(&format!("const frame = {GADGET}.querySelector('iframe'); return frame && !frame.className && !{GADGET}.querySelector('.figure')"))
         .await?;
+    // Said anew before the frame has answered: whoever comes late touches nothing of what stands by then.
+    browser
+        .run("const gadget = document.querySelector('portico-gadget'); gadget.purpose = 'save'; await new Promise(done => setTimeout(done, 20)); \
+              gadget.purpose = 'borrow'; await new Promise(done => setTimeout(done, 9000))")
+        .await?;
+    let frames = format!(
+        "return [{GADGET}.querySelectorAll('iframe:not(.waiting)').length, {GADGET}.querySelectorAll('a').length]"
+    );
+    assert_eq!(browser.run(&frames).await?, json!([1, 0]));
     // One that nobody has configured: the page's own words again.
     browser.run("document.querySelector('portico-gadget').name = 'rocket'").await?;
     browser.until(&format!("return {GADGET}.querySelector('slot') && !{GADGET}.querySelector('iframe')")).await?;
@@ -394,6 +405,10 @@ async fn a_frame_and_its_host_know_one_visitor() -> Result<()> {
         .await?;
     browser.driver.enter_default_frame().await?;
     browser.until(&format!("{token} === {after}")).await.context("the host does not take over the frame's")?;
+    // Whoever is forgotten is forgotten on both sides.
+    browser.run("portico('identify', null)").await?;
+    root.find(thirtyfour::By::Css("iframe")).await?.enter_frame().await?;
+    browser.until(&format!("{token} !== {after}")).await.context("the frame still knows who was forgotten")?;
     Ok(())
 }
 

@@ -120,6 +120,6 @@ const decide = async (): Promise<void> => {
       }
   }
   // What has just been painted goes first, with its pictures.
-  sleep(99).then(half.fetch).catch(warn);
+  setTimeout(() => silent() || half.fetch().catch(warn), 99);
   if (due.size) void ask([]);
 };

@@ -7,5 +7,5 @@ import type { Half } from "./more/more.ts";
 export const half = {} as {
   fetch(): Promise<Half>;
   /** The visitor's token is another one. */
-  remembered?(token: string | null | undefined): void;
+  remembered?: ((token?: string | null) => void) | undefined;
 } & Partial<Half>;

@@ -50,7 +50,7 @@ const core = {
   visitor,
   warn,
   /** Hears of the visitor's token whenever it is another one. */
-  keep(heard: (token: string | null | undefined) => void) {
+  keep(heard?: (token?: string | null) => void) {
     half.remembered = heard;
   },
   /** The address of the latest question. */
@@ -110,6 +110,7 @@ const commands: Record<string, (...args: never[]) => unknown> = {
   destroy() {
     leave();
     forget();
+    queue.length = 0;
     life.abort();
     stored();
     for (const slot of slots) {

@@ -44,7 +44,7 @@ export const remember = (next: string | null | undefined): void => {
 
 /** Forgets the visitor, here and in storage. */
 export const forget = (): void => {
-  token = null;
+  half.remembered?.((token = null));
   attempt(() => delete localStorage[KEY]);
 };
 

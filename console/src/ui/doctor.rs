@@ -103,7 +103,7 @@ fn found(c: Console, report: &DoctorReport) -> impl IntoView {
     view! {
         <div class="found-in">
             {sign(state)}
-            <p><b>{verdict}</b>" "<a href=report.url.clone() target="_blank" rel="noreferrer">{report.url.clone()}</a></p>
+            <p><b>{verdict}</b>" "<span class="address">{report.url.clone()}</span></p>
         </div>
         <ul class="findings">{report.findings.iter().map(|finding| row(c, finding)).collect_view()}</ul>
     }

@@ -26,13 +26,25 @@ export async function look(url) {
   return JSON.stringify(found);
 }
 
+const NAMED = { amp: "&", apos: "'", gt: ">", lt: "<", quot: '"' };
+
+/** An attribute as it is meant: the parser hands it over as it is written. */
+const decoded = (text) =>
+  text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w{2,4}));/gi, (written, number, hex, name) => {
+    if (name) return NAMED[name.toLowerCase()] ?? written;
+    const code = number ? +number : parseInt(hex, 16);
+    return code < 0x110000 ? String.fromCodePoint(code) : written;
+  });
+
 async function read(answer, found) {
-  const element = (element) => {
+  const element = ({ tagName, attributes }) => {
     if (found.elements.length < MOST_ELEMENTS)
-      found.elements.push({ name: element.tagName, attributes: Object.fromEntries(element.attributes) });
+      found.elements.push({ name: tagName, attributes: Object.fromEntries([...attributes].map(([name, text]) => [name, decoded(text)])) });
+    else found.cut = true;
   };
   const text = ({ text }) => {
     if (found.scripts.length < MOST_TEXT) found.scripts += text;
+    else found.cut = true;
   };
   const parsed = new HTMLRewriter()
     .on("script", { element, text })

@@ -77,6 +77,8 @@ pub(crate) struct Site<'a> {
     pub(crate) edge: &'a str,
     pub(crate) placements: Vec<&'a str>,
     pub(crate) gadgets: Vec<&'a str>,
+    /// A picture of each origin that has any.
+    pub(crate) pictures: Vec<Url>,
 }
 
 /// The script tag that works: the first.
@@ -172,12 +174,12 @@ pub(crate) fn examine(
         element.name == "meta"
             && element.get("http-equiv").is_some_and(|name| name.eq_ignore_ascii_case("content-security-policy"))
     });
-    let policies =
-        Policies::of(std::iter::once(page.policy.as_str()).chain(metas.filter_map(|meta| meta.get("content"))));
+    let policies = Policies::of(&page.policy, metas.filter_map(|meta| meta.get("content")));
     match tag {
         Some((tag, key, pinned)) => {
+            examine_origin(tag, url, site, findings);
             examine_tag(tag, key, pinned, findings);
-            examine_policies(&policies, url, tag, findings);
+            examine_policies(&policies, url, tag, site, findings);
             examine_consent(page, findings);
         }
         None => {
@@ -192,6 +194,19 @@ pub(crate) fn examine(
         }
     }
     examine_places(page, site, findings);
+}
+
+fn examine_origin(tag: &Tag<'_>, url: &Url, site: &Site<'_>, findings: &mut Findings) {
+    let origin = tag.src.origin().ascii_serialization();
+    if url.scheme() == "https" && tag.src.scheme() == "http" {
+        findings.bad(Found::TagInsecure, Some(tag.src.as_str()), Some(tag.src.as_str().replacen("http:", "https:", 1)));
+    } else if origin != site.edge {
+        findings.note(Found::TagElsewhere, Some(&origin), Some(format!("{}/portico.js", site.edge)));
+    }
+    let kind = tag.element.get("type").unwrap_or_default();
+    if !matches!(kind.to_ascii_lowercase().as_str(), "" | "module" | "text/javascript" | "application/javascript") {
+        findings.note(Found::TagHeldBack, Some(kind), None);
+    }
 }
 
 fn examine_tag(tag: &Tag<'_>, key: Key, pinned: Option<Pinned>, findings: &mut Findings) {
@@ -225,24 +240,32 @@ fn examine_tag(tag: &Tag<'_>, key: Key, pinned: Option<Pinned>, findings: &mut F
     }
 }
 
-fn examine_policies(policies: &Policies, url: &Url, tag: &Tag<'_>, findings: &mut Findings) {
+fn examine_policies(policies: &Policies, url: &Url, tag: &Tag<'_>, site: &Site<'_>, findings: &mut Findings) {
     let edge = tag.src.origin().ascii_serialization();
-    let Ok(there) = tag.src.join("/") else { return };
+    let at = |path: &str| tag.src.join(path).ok();
+    let (Some(questions), Some(frames), Some(modules)) = (at("/v1/decide"), at("/embed/gadget"), at("/assets/more.js"))
+    else {
+        return;
+    };
     let before = findings.0.len();
     let nonce = tag.element.get("nonce");
     if !policies.runs(url, &tag.src, nonce, tag.element.get("integrity")) {
         findings.bad(Found::ScriptRefused, None, Some(format!("script-src {edge}")));
+    } else if !policies.runs(url, &modules, nonce, None) {
+        findings.note(Found::ModulesRefused, None, Some(format!("script-src {edge}")));
     }
-    if !policies.connects(url, &there) {
+    if !policies.connects(url, &questions) {
         findings.bad(Found::ConnectRefused, None, Some(format!("connect-src {edge}")));
     }
-    if !policies.shows(url, &there) {
-        findings.note(Found::ImagesRefused, None, Some(format!("img-src {edge}")));
+    let refused = site.pictures.iter().filter(|picture| !policies.shows(url, picture));
+    let refused: Vec<String> = refused.map(|picture| picture.origin().ascii_serialization()).collect();
+    if !refused.is_empty() {
+        findings.note(Found::ImagesRefused, None, Some(format!("img-src {}", refused.join(" "))));
     }
     if !policies.compiles() {
         findings.note(Found::WasmRefused, None, Some("script-src 'wasm-unsafe-eval'".to_owned()));
     }
-    if !policies.frames(url, &there) {
+    if !policies.frames(url, &frames) {
         findings.note(Found::FramesRefused, None, Some(format!("frame-src {edge}")));
     }
     if !policies.trusts("portico") {
@@ -312,7 +335,12 @@ mod tests {
             ..Page::default()
         };
         let url = Url::parse(URL).unwrap();
-        let site = Site { edge: "https://edge.example", placements: vec!["home"], gadgets: vec!["calculator"] };
+        let site = Site {
+            edge: "https://edge.example",
+            placements: vec!["home"],
+            gadgets: vec!["calculator"],
+            pictures: vec![Url::parse("https://images.example/a.jpg").unwrap()],
+        };
         let tag = Tag::of(&page, &url);
         let pinned = tag.as_ref().and_then(Tag::pinned).map(|_| Pinned::Newest);
         let mut findings = Findings::default();
@@ -372,6 +400,25 @@ mod tests {
             ]
         );
         assert_eq!(found.first().map(|(_, state)| *state), Some(State::Bad));
+    }
+
+    #[test]
+    fn what_only_seems_to_work_is_told() {
+        let with = |policy: &str, src: &str, kind: &str| {
+            let tag = element("script", &[("src", src), ("data-site", "pk_bank"), ("async", ""), ("type", kind)]);
+            let found = found(policy, "portico('consent','all')", vec![tag, place()]);
+            found.into_iter().filter(|(_, state)| *state != State::Good).map(|(found, _)| found).collect::<Vec<_>>()
+        };
+        let loader = "https://edge.example/portico.js";
+        assert_eq!(with("", loader, "text/plain"), [Found::TagHeldBack]);
+        assert_eq!(with("", "https://retired.example/portico.js", ""), [Found::TagElsewhere]);
+        assert_eq!(with("", "http://edge.example/portico.js", ""), [Found::TagInsecure]);
+        let narrow = "script-src https://edge.example/portico.js 'wasm-unsafe-eval'";
+        assert_eq!(with(narrow, loader, ""), [Found::ModulesRefused]);
+        // Paths that are enough, and a picture's own origin.
+        let exact = "connect-src https://edge.example/v1/; frame-src https://edge.example/embed/; img-src https://images.example";
+        assert_eq!(with(exact, loader, ""), []);
+        assert_eq!(with("img-src https://edge.example", loader, ""), [Found::ImagesRefused]);
     }
 
     #[test]

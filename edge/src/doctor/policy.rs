@@ -13,28 +13,21 @@ type Policy = BTreeMap<String, Vec<String>>;
 const SCRIPTS: [&str; 3] = ["script-src-elem", "script-src", "default-src"];
 
 impl Policies {
-    /// Of headers and elements, each of which may hold several with commas between them.
-    pub(super) fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(
-            texts
-                .into_iter()
-                .flat_map(|text| text.split(','))
-                .map(policy)
-                .filter(|policy| !policy.is_empty())
-                .collect(),
-        )
+    /// Of a header, which may hold several with commas between them, and of elements, which hold one each.
+    pub(super) fn of<'a>(header: &'a str, metas: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(header.split(',').chain(metas).map(policy).filter(|policy| !policy.is_empty()).collect())
     }
 
     /// Whether a script tag runs. Nonces and hashes are the tag's; a policy with `'strict-dynamic'` trusts nothing else.
     pub(super) fn runs(&self, page: &Url, script: &Url, nonce: Option<&str>, integrity: Option<&str>) -> bool {
         let hashes: Vec<&str> = integrity.into_iter().flat_map(str::split_whitespace).collect();
         self.all(&SCRIPTS, |sources| {
-            let quoted = |wanted: &str| {
-                sources.iter().any(|source| source.trim_matches('\'') == wanted && source.starts_with('\''))
-            };
+            // What follows the first dash is exact.
+            let quoted =
+                |wanted: &str| sources.iter().any(|source| source.trim_matches('\'') == wanted && is_quoted(source));
             let has_nonce = nonce.is_some_and(|nonce| quoted(&format!("nonce-{nonce}")));
             let has_hash = !hashes.is_empty() && hashes.iter().all(|hash| quoted(hash));
-            has_nonce || has_hash || !quoted("strict-dynamic") && matches_any(sources, script, page)
+            has_nonce || has_hash || !has_keyword(sources, "'strict-dynamic'") && matches_any(sources, script, page)
         })
     }
 
@@ -56,14 +49,13 @@ impl Policies {
     /// Whether it may compile WebAssembly.
     pub(super) fn compiles(&self) -> bool {
         self.all(&SCRIPTS[1..], |sources| {
-            sources.iter().any(|source| source == "'wasm-unsafe-eval'" || source == "'unsafe-eval'")
+            has_keyword(sources, "'wasm-unsafe-eval'") || has_keyword(sources, "'unsafe-eval'")
         })
     }
 
-    /// Whether a Trusted Types policy of this name may be made, where any are wanted.
+    /// Whether a Trusted Types policy of this name may be made: also where none is required, only those that are named may.
     pub(super) fn trusts(&self, name: &str) -> bool {
-        let wanted = self.0.iter().any(|policy| policy.contains_key("require-trusted-types-for"));
-        !wanted || self.all(&["trusted-types"], |names| names.iter().any(|known| known == name || known == "*"))
+        self.all(&["trusted-types"], |names| names.iter().any(|known| known == name || known == "*"))
     }
 
     /// Whether all policies allow something by the first of these directives that they have.
@@ -87,6 +79,14 @@ fn policy(text: &str) -> Policy {
     policy
 }
 
+fn is_quoted(source: &str) -> bool {
+    source.len() > 2 && source.starts_with('\'') && source.ends_with('\'')
+}
+
+fn has_keyword(sources: &[String], keyword: &str) -> bool {
+    sources.iter().any(|source| source.eq_ignore_ascii_case(keyword))
+}
+
 fn matches_any(sources: &[String], url: &Url, page: &Url) -> bool {
     sources.iter().any(|source| matches(source, url, page))
 }
@@ -97,7 +97,12 @@ fn matches(source: &str, url: &Url, page: &Url) -> bool {
         return matches!(url.scheme(), "http" | "https") || url.scheme() == page.scheme();
     }
     if source.eq_ignore_ascii_case("'self'") {
-        return url.origin() == page.origin();
+        let with_tls = page.scheme() == "http"
+            && url.scheme() == "https"
+            && url.host_str() == page.host_str()
+            && page.port().is_none()
+            && url.port().is_none();
+        return url.origin() == page.origin() || with_tls;
     }
     if source.starts_with('\'') {
         return false;
@@ -174,13 +179,16 @@ mod tests {
 
     #[test]
     fn scripts_run_by_source_nonce_or_hash() {
-        let run = |text: &str, nonce, integrity| Policies::of([text]).runs(&url(PAGE), &url(SCRIPT), nonce, integrity);
+        let run =
+            |text: &str, nonce, integrity| Policies::of(text, []).runs(&url(PAGE), &url(SCRIPT), nonce, integrity);
         assert!(run("", None, None));
         assert!(run("img-src 'none'", None, None));
         assert!(!run("default-src 'self'", None, None));
         assert!(run("default-src 'self'; script-src https://edge.example", None, None));
         assert!(!run("script-src https://edge.example; script-src-elem 'self'", None, None));
         assert!(run("script-src 'nonce-abc'", Some("abc"), None));
+        assert!(!run("script-src 'Strict-Dynamic' https://edge.example", None, None));
+        assert!(!Policies::of("", ["script-src 'self'"]).runs(&url(PAGE), &url(SCRIPT), None, None));
         assert!(!run("script-src 'nonce-abc'", Some("xyz"), None));
         assert!(!run("script-src 'nonce-abc' 'strict-dynamic' https://edge.example", None, None));
         assert!(run("script-src 'sha256-aaa='", None, Some("sha256-aaa=")));
@@ -193,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_rest_falls_back_where_the_specification_says() {
-        let policies = |text: &'static str| Policies::of([text]);
+        let policies = |text: &'static str| Policies::of(text, []);
         let edge = url("https://edge.example/v1/decide");
         assert!(!policies("default-src 'self'").connects(&url(PAGE), &edge));
         assert!(policies("default-src 'self'; connect-src https://edge.example").connects(&url(PAGE), &edge));
@@ -203,7 +211,8 @@ mod tests {
         assert!(!policies("script-src 'self'").compiles());
         assert!(policies("script-src 'self' 'wasm-unsafe-eval'").compiles());
         assert!(policies("img-src 'self'").compiles());
-        assert!(policies("trusted-types other").trusts("portico"));
+        assert!(!policies("trusted-types other").trusts("portico"));
+        assert!(!policies("trusted-types").trusts("portico"));
         assert!(policies("require-trusted-types-for 'script'").trusts("portico"));
         assert!(!policies("require-trusted-types-for 'script'; trusted-types other").trusts("portico"));
         assert!(policies("require-trusted-types-for 'script'; trusted-types other portico").trusts("portico"));

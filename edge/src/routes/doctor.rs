@@ -1,5 +1,7 @@
 //! `POST /v1/doctor`: looks at a page of the site, or of one of its publishers.
 
+use std::collections::BTreeMap;
+
 use portico_protocol::doctor::{DoctorReport, DoctorRequest, Found, State};
 use portico_protocol::limits::{BODY_BYTES, URL_BYTES};
 use portico_protocol::problem::{FieldError, ProblemKind};
@@ -16,7 +18,8 @@ use crate::routes::assets;
 /// Redirects that are followed, each to an origin that is listed.
 const HOPS: usize = 3;
 
-/// Only pages are fetched whose origins the configuration names: the edge is nobody's way into another network.
+/// Only pages are fetched whose origins the configuration names. What those who edit it may reach beyond the public network is settled
+/// by the platform, as for webhooks.
 pub(crate) async fn examine(mut request: Request, env: &Env, context: &Context) -> Result<Response, Failure> {
     let edge = request.own_origin().to_owned();
     if request.header("Origin").is_some_and(|origin| origin != edge) {
@@ -35,8 +38,9 @@ pub(crate) async fn examine(mut request: Request, env: &Env, context: &Context) 
             break;
         }
         let page = doctor::fetch(&url).await?;
-        let target = (300..400).contains(&page.status).then(|| url.join(&page.location).ok()).flatten();
-        if let Some(target) = target.filter(|_| hop < HOPS) {
+        let leads = (300..400).contains(&page.status) && !page.location.is_empty() && hop < HOPS;
+        let target = leads.then(|| url.join(&page.location).ok().filter(is_page)).flatten();
+        if let Some(target) = target {
             findings.say(State::Note, Found::Redirect, Some(target.to_string()), None);
             url = target;
             continue;
@@ -46,6 +50,7 @@ pub(crate) async fn examine(mut request: Request, env: &Env, context: &Context) 
                 edge: &edge,
                 placements: config.decisions.placements.iter().map(|placement| placement.id.as_str()).collect(),
                 gadgets: config.gadgets.keys().map(String::as_str).collect(),
+                pictures: pictures(config),
             };
             let tag = Tag::of(&page, &url);
             let known = match &tag {
@@ -74,18 +79,30 @@ pub(crate) fn screen(request: &Request) -> Result<Response, Failure> {
 
 fn address(text: &str) -> Result<Url, Failure> {
     let url = (text.len() <= URL_BYTES).then(|| Url::parse(text).ok()).flatten();
-    let fine =
-        |url: &Url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
-    url.filter(fine).ok_or_else(|| {
+    url.filter(is_page).ok_or_else(|| {
         let detail = format!("an http or https address of at most {URL_BYTES} bytes, without a user's name");
         let error = FieldError { pointer: "/url".into(), detail };
         Failure::invalid(ProblemKind::Malformed, "This is no address of a page.", vec![error])
     })
 }
 
+fn is_page(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none()
+}
+
 fn is_listed(config: &SiteConfig, origin: &str) -> bool {
     let of_partners = config.partners.iter().flat_map(|partner| &partner.origins);
     config.origins.iter().chain(of_partners).any(|listed| listed == origin)
+}
+
+/// One address of each origin that offers' pictures come from.
+fn pictures(config: &SiteConfig) -> Vec<Url> {
+    let images =
+        config.content.values().flat_map(|offer| offer.locales.values()).filter_map(|words| words.image.as_ref());
+    let urls = images.flat_map(|image| [Some(&image.url), image.avif.as_ref(), image.webp.as_ref()]).flatten();
+    let by_origin: BTreeMap<String, Url> =
+        urls.filter_map(|url| Url::parse(url).ok()).map(|url| (url.origin().ascii_serialization(), url)).collect();
+    by_origin.into_values().collect()
 }
 
 /// For whom a page's key stands, seen from a site and from the page's origin.

@@ -105,8 +105,9 @@ impl Service {
 
     /// Waits until nothing has come for a while.
     pub(crate) async fn rest(&self) {
-        const QUIET: Duration = Duration::from_millis(1_500);
-        const AT_MOST: Duration = Duration::from_secs(15);
+        // Longer than any of them keeps what it has to say.
+        const QUIET: Duration = Duration::from_millis(3_500);
+        const AT_MOST: Duration = Duration::from_secs(20);
         let (begun, mut since, mut seen) = (Instant::now(), Instant::now(), 0);
         while since.elapsed() < QUIET && begun.elapsed() < AT_MOST {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -14,24 +14,30 @@ interface Shift extends PerformanceEntry {
   hadRecentInput: boolean;
 }
 
-export const field = ({ edge, listen, silent, site }: Core): void => {
+export const field = ({ edge, granted, life, listen, site }: Core): void => {
   const ours = (address: string) => address.startsWith(edge + "/");
+  const observers: PerformanceObserver[] = [];
   const frames: Frame[] = [];
   const shifts: Shift[] = [];
   const observe = (type: string, into: PerformanceEntry[]): void => {
     // Browsers that keep no such record are left out of it.
-    if (PerformanceObserver.supportedEntryTypes.includes(type))
-      new PerformanceObserver((list) => into.push(...list.getEntries())).observe({ type, buffered: true });
+    if (!PerformanceObserver.supportedEntryTypes.includes(type)) return;
+    const observer = new PerformanceObserver((list) => into.push(...list.getEntries()));
+    observer.observe({ type, buffered: true });
+    life.signal.addEventListener("abort", () => observer.disconnect());
+    observers.push(observer);
   };
   observe("long-animation-frame", frames);
   observe("layout-shift", shifts);
 
   let told = false;
   const tell = (): void => {
-    if (told || silent()) return;
+    if (told || !granted("analytics")) return;
     told = true;
+    observers.forEach((observer) => observer.disconnect());
     const files = (performance.getEntriesByType("resource") as PerformanceResourceTiming[]).filter(({ name }) => ours(name));
-    const answers = files.filter(({ name }) => name === edge + "/v1/decide").map(({ responseEnd }) => responseEnd);
+    const answered = files.filter(({ name, responseStatus }) => name === edge + "/v1/decide" && responseStatus < 300);
+    const answers = answered.map(({ responseEnd }) => responseEnd);
     const loader = files.find(({ initiatorType }) => initiatorType === "script");
     const sum = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0);
     const long = frames.flatMap(({ scripts }) => scripts.filter(({ sourceURL }) => ours(sourceURL)));

@@ -46,21 +46,34 @@ const said = ({ consent, silent }: Core): unknown => (silent() ? "none" : consen
 /** Frames hear of a new word on consent at once: a withdrawal holds for them too. */
 export const tellFrames = (core: Core): void => tell({ type: "consent", consent: said(core) });
 
+/** One visitor on both sides, whoever was answered last: frames hear of the host's token, and that somebody was forgotten. */
+const pass = ({ hosts, keep }: Core): void => {
+  if (!hosts) keep((token) => tell({ type: "visitor", token }));
+};
+
+/** Takes over what a frame has learned, tells the others, and not the frame itself, which would say it again. */
+const takeOver = (core: Core, from: Guest, token: unknown): void => {
+  if (typeof token !== "string") return;
+  core.keep();
+  core.remember(token);
+  pass(core);
+  for (const { port } of present()) if (port !== from.port) port?.postMessage({ type: "visitor", token });
+};
+
 /** Listens for what frames say before they have a channel, and for what the browser says of them. */
 export const host = (core: Core): void => {
-  const { edge, hosts, keep, listen } = core;
+  const { edge, listen } = core;
   // The frame says when it is there, and again when it has loaded anew.
   listen(window, "message", (event) => {
     const { data, origin, source } = event as MessageEvent;
     if (source && origin === edge && data?.portico === "here") present().find(({ frame }) => frame.contentWindow === source)?.welcome();
   });
   listen(document, "securitypolicyviolation", (event) => {
-    const { effectiveDirective, blockedURI } = event as SecurityPolicyViolationEvent;
-    if (effectiveDirective === "frame-src" && edge!.startsWith(blockedURI.split("/", 3).join("/")))
+    const { blockedURI, disposition, effectiveDirective } = event as SecurityPolicyViolationEvent;
+    if (disposition === "enforce" && effectiveDirective === "frame-src" && edge!.startsWith(blockedURI.split("/", 3).join("/")))
       present().forEach(({ refused }) => refused("frame-src does not allow the edge"));
   });
-  // One visitor on both sides, whoever was answered last.
-  if (!hosts) keep((token) => tell({ type: "visitor", token }));
+  pass(core);
 };
 
 /** Custom properties that a frame takes over, so that it looks as its host does. */
@@ -73,7 +86,7 @@ const STYLE = sheet(`:host{position:relative}
 iframe{display:block;inline-size:100%;block-size:44em;border:0;background:none}
 iframe.waiting{position:absolute;inset:0;visibility:hidden}
 .panel iframe{block-size:100%}
-.launcher,.panel{position:fixed;inset-block-end:16px;inset-inline-end:16px;z-index:var(--portico-layer,2147483000)}
+.launcher,.panel{position:fixed;inset-block-end:16px;inset-inline-end:16px;z-index:calc(var(--portico-layer,2147483000) + 1)}
 .launcher{min-block-size:48px;padding:12px 20px;border:0;border-radius:999px;background:var(--portico-accent,light-dark(#0b6b63,#5fd0c2));
 color:var(--portico-accent-text,light-dark(#fff,#0c1719));font:600 16px/1.5 var(--portico-font,system-ui,sans-serif);box-shadow:0 4px 16px #0004;cursor:pointer}
 .launcher:focus-visible{outline:2px solid var(--portico-focus,currentColor);outline-offset:2px}
@@ -84,7 +97,7 @@ border-radius:var(--portico-radius,12px);overflow:hidden;background:var(--portic
 
 /** A frame of the edge's; `hear` is told what comes out of it. Fails where the host's policy forbids it or nobody answers. */
 const open = (core: Core, into: Element | ShadowRoot, address: string, title: string, hear: (said: { type: string; detail?: object }) => void): Promise<HTMLIFrameElement> => {
-  const { edge, jwt, remember, visitor } = core;
+  const { edge, jwt, visitor } = core;
   const frame = document.createElement("iframe");
   Object.assign(frame, { src: address, title, referrerPolicy: "strict-origin", className: "waiting" });
   const height = +(into instanceof ShadowRoot ? into.host : into).getAttribute("height")!;
@@ -104,7 +117,7 @@ const open = (core: Core, into: Element | ShadowRoot, address: string, title: st
             clearTimeout(late);
             frame.classList.remove("waiting");
             done(frame);
-          } else if (data?.type === "visitor") remember(data.token);
+          } else if (data?.type === "visitor") takeOver(core, guest, data.token);
           else if (typeof data?.type === "string") hear(data);
         };
         const style = getComputedStyle(into instanceof ShadowRoot ? into.host : into);
@@ -132,6 +145,9 @@ const relay = (core: Core, at: HTMLElement, { type, detail }: { type: string; de
   if (/^(decision|impression|click|dismiss|error|gadget)$/.test(type)) core.emit(at, type, detail ?? {});
 };
 
+/** An offer in the corner leaves room for the button beneath it. */
+const ROOM = sheet(":where(portico-offers){--portico-launcher:64px}");
+
 /** The gadget in a frame, in its place in the page; the host's own content stays until the frame stands. */
 export const frame = async (core: Core, at: HTMLElement, address: string, title: string): Promise<{ end(): void }> => {
   const root = rooted(at);
@@ -151,6 +167,7 @@ export const launcher = (core: Core, at: HTMLElement, address: string, title: st
   button.part.add("launcher");
   panel.part.add("panel");
   root.replaceChildren(panel, button);
+  document.adoptedStyleSheets.push(ROOM);
   let opened: Promise<HTMLIFrameElement> | undefined;
   const turn = (is: boolean): void => {
     panel.hidden = !is;
@@ -171,5 +188,12 @@ export const launcher = (core: Core, at: HTMLElement, address: string, title: st
   core.listen(at, "keydown", (event) => {
     if ((event as KeyboardEvent).key === "Escape" && !panel.hidden) turn(false);
   });
-  return { end: () => root.replaceChildren(document.createElement("slot")) };
+  return {
+    end() {
+      // The host may have put other sheets in the place of all.
+      const at = document.adoptedStyleSheets.indexOf(ROOM);
+      if (at >= 0) document.adoptedStyleSheets.splice(at, 1);
+      root.replaceChildren(document.createElement("slot"));
+    },
+  };
 };

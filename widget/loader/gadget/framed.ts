@@ -26,11 +26,18 @@ export const framed = ({ agree, hosts, identify, keep, listen, remember, warn }:
     }
     port.onmessage = ({ data }) => {
       if (data?.type === "consent" && data.consent) agree(data.consent);
-      if (data?.type === "visitor") remember(data.token);
+      if (data?.type === "visitor") {
+        keep();
+        // Whoever the host has forgotten is forgotten here too.
+        if (data.token) remember(data.token);
+        else identify(null);
+        keep(tell);
+      }
     };
     port.postMessage({ type: "ready" });
   });
-  keep((token) => port?.postMessage({ type: "visitor", token }));
+  const tell = (token?: string | null): void => port?.postMessage({ type: "visitor", token });
+  keep(tell);
   // The host is told that we are there: the one that the browser says has sent us here, if it is one of ours.
   const host = document.referrer && new URL(document.referrer).origin;
   if (known.includes(host)) parent.postMessage({ portico: "here" }, host);

@@ -42,8 +42,9 @@ export const gadgets = (core: Core) => {
   const address = (path: string, name: string): string =>
     edge + path + encodeURIComponent(name) + "?" + new URLSearchParams({ site: site!, locale: wanted() });
 
-  const inline = async (at: HTMLElement, name: string, settings: Settings): Promise<Shown> => {
+  const inline = async (at: HTMLElement, name: string, settings: Settings, stands: () => boolean): Promise<Shown> => {
     const calculator = await start<Calculator>(core, PORTICO_CALCULATOR, PORTICO_CALCULATOR_JS_HASH, PORTICO_CALCULATOR_WASM_HASH);
+    if (!stands()) throw "something else is wanted by now";
     const root = at.shadowRoot ?? at.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet(calculator.style()), FOLLOW];
     const face = document.createElement("div");
@@ -92,35 +93,39 @@ export const gadgets = (core: Core) => {
     if (!name || shown.has(at)) return;
     const turn: Shown = { end() {} };
     shown.set(at, turn);
+    /** Whether nothing else has been said of the element since. Whoever comes late touches nothing. */
+    const stands = (): boolean => shown.get(at) === turn;
     at.style.minHeight = at.getAttribute("height") + "px";
     const mode = at.getAttribute("mode");
     try {
       const answer = await fetch(address("/v1/gadgets/", name));
       if (!answer.ok) throw "gadget " + name + ": " + answer.status;
       const settings: Settings = await answer.json();
+      if (!stands()) return;
       const purpose = at.getAttribute("purpose");
       const [alone, title] = [address("/embed/", name) + (purpose ? "&purpose=" + encodeURIComponent(purpose) : ""), at.getAttribute("label") ?? settings.title];
       let now: Shown | undefined;
       try {
         if (mode === "launcher") now = launcher(core, at, alone, title);
-        else if (mode !== "frame") now = await inline(at, name, settings);
+        else if (mode !== "frame") now = await inline(at, name, settings, stands);
       } catch (wrong) {
         // In a page of our own there is nothing further down.
         if (mode === "inline") throw wrong;
       }
+      if (!stands()) return now?.end();
       try {
         now ??= await frame(core, at, alone, title);
       } catch (wrong) {
+        if (!stands()) return;
         warn(wrong);
         now = link(at, alone, title);
       }
-      // Gone or changed meanwhile.
-      if (shown.get(at) !== turn) return now.end();
+      if (!stands()) return now.end();
       shown.set(at, now);
       emit(at, "gadget", { name });
     } catch (wrong) {
+      if (!stands()) return;
       warn(wrong);
-      if (shown.get(at) !== turn) return;
       // The host's own content again, and another try when the element comes again.
       at.shadowRoot?.replaceChildren(document.createElement("slot"));
       shown.delete(at);

@@ -5,9 +5,9 @@ import type { Placement } from "../decide.ts";
 
 /** What the edge paints. */
 const PAINTED = {
-  elements: "a button div form h2 img li p section span strong ul".split(" "),
+  elements: "a button div form h2 img li p picture section source span strong ul".split(" "),
   attributes:
-    "alt aria-label class decoding dir height hidden href lang loading name part rel role src tabindex target title type value width".split(" "),
+    "alt aria-label class decoding dir height hidden href lang loading name part rel role src srcset tabindex target title type value width".split(" "),
   dataAttributes: true,
   comments: true,
 };

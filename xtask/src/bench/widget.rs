@@ -67,7 +67,7 @@ const MEASURED: [(&str, Unit, &str); 23] = [
 
 #[derive(Args)]
 pub(crate) struct WidgetArguments {
-    /// One round instead of five.
+    /// One round instead of three.
     #[arg(long)]
     quick: bool,
     /// Put the tables into docs/benchmarks.md.

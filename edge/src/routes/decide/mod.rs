@@ -406,25 +406,35 @@ fn prepare(
 ) -> Result<Prepared, Failure> {
     let decision = DecisionId::new(random()?);
     let publisher = caller.partner.as_deref();
-    let mut facts = facts::of_request(asked, user_agent, publisher, &caller.snapshot.settings.config.origins, now_ms);
     let config = &caller.snapshot.settings.config;
-    let believed = |profile: &Profile| config.profile.facts(profile, consent, now_ms);
+    let believed = match visitor {
+        Visitor::Unknown => BTreeMap::new(),
+        Visitor::Anonymous(record) => {
+            let mut profile = Profile::new();
+            record.portrait.tell(&mut profile);
+            config.profile.facts(&profile, consent, now_ms)
+        }
+        Visitor::Known(known) => config.profile.facts(&known.profile, consent, now_ms),
+    };
+    if asked.locale.is_empty() {
+        let preferred = config.profile.language.as_ref().and_then(|attribute| believed.get(attribute)?.as_str());
+        asked.locale = preferred.or(config.locales.first().map(String::as_str)).unwrap_or("en").to_owned();
+    }
+    let mut facts = facts::of_request(asked, user_agent, publisher, &config.origins, now_ms);
     let (sticky, memory) = match visitor {
         // Nobody is remembered: each decision is a visitor of its own.
         Visitor::Unknown => (decision.to_string(), Memory { entered_ms: now_ms, ..Memory::default() }),
         Visitor::Anonymous(record) => {
             facts::of_memory(&mut facts, &record.memory, &caller.snapshot);
             facts::of_stream(&mut facts, &record.portrait.stream, now_ms);
-            let mut profile = Profile::new();
-            record.portrait.tell(&mut profile);
-            facts.extend(Source::Profile, believed(&profile));
+            facts.extend(Source::Profile, believed);
             (record.id.to_string(), record.memory.clone())
         }
         Visitor::Known(known) => {
-            let Known { customer, memory, profile, portrait, .. } = known.as_ref();
+            let Known { customer, memory, portrait, .. } = known.as_ref();
             facts::of_memory(&mut facts, memory, &caller.snapshot);
             facts::of_stream(&mut facts, &portrait.stream, now_ms);
-            facts.extend(Source::Profile, believed(profile));
+            facts.extend(Source::Profile, believed);
             facts.extend(Source::Identity, customer.attributes.clone());
             (format!("customer {}", customer.id), Memory::clone(memory))
         }
