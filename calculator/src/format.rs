@@ -64,18 +64,19 @@ impl Format {
 
 fn written(format: &Function, value: f64) -> String {
     let text = format.call1(&JsValue::NULL, &value.into()).ok().and_then(|text| text.as_string());
-    whole_symbol(text.unwrap_or_default())
+    narrow(text.unwrap_or_default())
 }
 
-/// A currency's symbol that begins with letters, such as `UK£`, keeps its order among letters that run from right to left.
-fn whole_symbol(text: String) -> String {
+/// Without the letters before a currency's sign, such as those of `UK£`, which some languages keep in their narrow form too: there
+/// is one currency here.
+fn narrow(text: String) -> String {
     let Some(begin) = text.find(|sign: char| sign.is_ascii_uppercase()) else { return text };
     let (before, rest) = text.split_at(begin);
-    let letters = rest.find(|sign: char| !sign.is_ascii_uppercase()).unwrap_or(rest.len());
-    let sign = rest.get(letters..).and_then(|rest| rest.chars().next()).filter(|sign| !sign.is_whitespace());
-    let (symbol, after) = rest.split_at(letters + sign.map_or(0, char::len_utf8));
-    // Left-to-right isolate, and its end.
-    [before, "\u{2066}", symbol, "\u{2069}", after].concat()
+    let sign = rest.trim_start_matches(|sign: char| sign.is_ascii_uppercase());
+    match sign.chars().next() {
+        Some(first) if !first.is_alphanumeric() && !first.is_whitespace() => [before, sign].concat(),
+        _ => text,
+    }
 }
 
 /// `new Intl.NumberFormat(locale, options).format`, or how English does it where the browser refuses the locale.
@@ -95,18 +96,20 @@ fn number_format(locale: &str, options: &[(&str, JsValue)]) -> Function {
 
 #[cfg(test)]
 mod tests {
-    use super::whole_symbol;
+    use super::narrow;
 
     #[test]
-    fn a_symbol_with_letters_stays_in_one_piece() {
+    fn letters_before_a_sign_go_and_others_stay() {
         for (text, expect) in [
             ("£11,174", "£11,174"),
-            ("\u{200f}11,174 UK£", "\u{200f}11,174 \u{2066}UK£\u{2069}"),
-            ("CHF 12", "\u{2066}CHF\u{2069} 12"),
+            ("\u{200f}11,174 UK£", "\u{200f}11,174 £"),
+            ("US$5K", "$5K"),
+            ("CHF 12", "CHF 12"),
+            ("£15K", "£15K"),
             ("5 years", "5 years"),
             ("", ""),
         ] {
-            assert_eq!(whole_symbol(text.to_owned()), expect);
+            assert_eq!(narrow(text.to_owned()), expect);
         }
     }
 }
