@@ -74,7 +74,8 @@ fn narrow(text: String) -> String {
     let (before, rest) = text.split_at(begin);
     let sign = rest.trim_start_matches(|sign: char| sign.is_ascii_uppercase());
     match sign.chars().next() {
-        Some(first) if !first.is_alphanumeric() && !first.is_whitespace() => [before, sign].concat(),
+        // Spaces and digits of ASCII and Latin 1 alone: tables of all letters would weigh more than the calculator's words.
+        Some(first) if !first.is_ascii_alphanumeric() && first != ' ' && first != '\u{a0}' => [before, sign].concat(),
         _ => text,
     }
 }
@@ -105,6 +106,7 @@ mod tests {
             ("\u{200f}11,174 UK£", "\u{200f}11,174 £"),
             ("US$5K", "$5K"),
             ("CHF 12", "CHF 12"),
+            ("CHF\u{a0}12", "CHF\u{a0}12"),
             ("£15K", "£15K"),
             ("5 years", "5 years"),
             ("", ""),
