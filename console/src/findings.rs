@@ -142,7 +142,7 @@ fn chinese(found: Found) -> (&'static str, &'static str) {
         }
         Found::TagInsecure => ("在 HTTPS 页面中以明文加载脚本", "浏览器会拒绝，请改用 https。"),
         Found::KeyMissing => ("脚本标签没有密钥", "请从站点设置中复制密钥。"),
-        Found::KeyUnknown => ("该密钥不存在", "请从站点设置中复制。密钥类私钥不应出现在页面中。"),
+        Found::KeyUnknown => ("该密钥不存在", "请从站点设置中复制。私密密钥不应出现在页面中。"),
         Found::KeyOfOther => ("该密钥属于其他站点", "请使用本站点的密钥。"),
         Found::KeyElsewhere => ("该密钥不适用于此来源", "请将该来源加入密钥的来源列表并发布。"),
         Found::KeyFine => ("密钥适用于此页面", ""),
