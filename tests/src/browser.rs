@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use portico_demo_site::stack;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,6 +31,14 @@ impl Look {
     pub const DESK: Self = Self { width: 1280, height: 900, dark: false };
     /// A phone.
     pub const PHONE: Self = Self { width: 390, height: 844, dark: false };
+
+    /// Those in which every screen is looked at, by the names of their pictures.
+    pub const ALL: [(&str, Self); 4] = [
+        ("desk", Self::DESK),
+        ("phone", Self::PHONE),
+        ("desk-dark", Self::DESK.dark()),
+        ("phone-dark", Self::PHONE.dark()),
+    ];
 
     /// The same in the dark.
     #[must_use]
@@ -177,6 +185,24 @@ impl Browser {
         }
     }
 
+    /// Presses a key: `Enter`, `Escape` or `Tab`.
+    ///
+    /// # Errors
+    /// When there is no such key here, or the browser refuses.
+    pub async fn press(&self, key: &str) -> Result<()> {
+        let (code, text) = match key {
+            "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
+            "Tab" => (9, ""),
+            other => bail!("no code is known of {other}"),
+        };
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({ "type": kind, "key": key, "code": key, "text": text, "windowsVirtualKeyCode": code });
+            self.cdp("Input.dispatchKeyEvent", event).await?;
+        }
+        Ok(())
+    }
+
     /// Keeps a picture of the page.
     ///
     /// # Errors
@@ -184,6 +210,23 @@ impl Browser {
     pub async fn picture(&self, name: &str) -> Result<()> {
         let picture = self.driver.screenshot_as_png().await?;
         Ok(std::fs::write(self.screens.join(format!("{name}.png")), picture)?)
+    }
+
+    /// Keeps a picture of the page in every look, in each of which axe finds nothing and nothing is wider than the window.
+    ///
+    /// # Errors
+    /// When axe finds something, or the page scrolls sideways.
+    pub async fn pictures(&self, name: &str) -> Result<()> {
+        for (look_name, look) in Look::ALL {
+            self.look(look).await?;
+            self.run("scrollTo(0, 0); await new Promise(done => setTimeout(done, 300))").await?;
+            self.picture(&format!("{name}-{look_name}")).await?;
+            let found = self.axe().await?;
+            ensure!(found.is_empty(), "{name}, {look_name}: {found:?}");
+            let wide = self.run("return document.documentElement.scrollWidth - innerWidth").await?;
+            ensure!(wide.as_f64() <= Some(0.0), "{name}, {look_name}: scrolls sideways by {wide}");
+        }
+        Ok(())
     }
 
     /// Warnings and errors of the browser's console since the last call.

@@ -16,12 +16,7 @@ async fn the_bank_shows_an_offer_that_fits_into_its_page() -> Result<()> {
                    new PerformanceObserver(list => shifts.push(...list.getEntries().filter(entry => !entry.hadRecentInput))) \
                    .observe({ type: 'layout-shift', buffered: true });";
     browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": measure })).await?;
-    for (name, look) in [
-        ("desk", Look::DESK),
-        ("phone", Look::PHONE),
-        ("desk-dark", Look::DESK.dark()),
-        ("phone-dark", Look::PHONE.dark()),
-    ] {
+    for (name, look) in Look::ALL {
         browser.look(look).await?;
         for language in ["en", "zh"] {
             browser.open(&format!("{}/{language}/", world.bank)).await?;
@@ -386,17 +381,7 @@ async fn the_console_shows_what_is_learned() -> Result<()> {
     browser
         .until("return document.querySelectorAll('.pages-table tbody tr').length > 3 && document.body.innerText.includes('most valuable')")
         .await?;
-    for (name, look) in [
-        ("desk", Look::DESK),
-        ("phone", Look::PHONE),
-        ("desk-dark", Look::DESK.dark()),
-        ("phone-dark", Look::PHONE.dark()),
-    ] {
-        browser.look(look).await?;
-        browser.run("scrollTo(0, 0); await new Promise(done => setTimeout(done, 300))").await?;
-        browser.picture(&format!("console-customers-{name}")).await?;
-        assert_eq!(browser.axe().await?, Vec::<String>::new(), "{name}");
-    }
+    browser.pictures("console-customers").await?;
     browser.look(Look::DESK.dark()).await?;
     browser.run("[...document.querySelectorAll('.segmented button')].find(button => button.textContent === '简体中文').click()").await?;
     browser.picture("console-customers-zh").await?;

@@ -264,6 +264,19 @@ async fn every_situation_has_a_page_and_the_list_names_it() -> Result<()> {
 
 const GADGET: &str = "document.querySelector('portico-gadget').shadowRoot";
 
+/// A page whose gadget stands in a frame, once it does.
+async fn open_framed(browser: &Browser, world: &World) -> Result<()> {
+    open(browser, world, "csp-frame").await?;
+    let frame = format!("const frame = {GADGET}?.querySelector('iframe'); return frame && !frame.className");
+    browser.until(&frame).await.map(drop)
+}
+
+/// Goes on inside that frame.
+async fn enter_frame(browser: &Browser) -> Result<()> {
+    let root = browser.driver.find(thirtyfour::By::Css("portico-gadget")).await?.get_shadow_root().await?;
+    Ok(root.find(thirtyfour::By::Css("iframe")).await?.enter_frame().await?)
+}
+
 #[tokio::test]
 async fn a_gadget_runs_in_the_page_and_ends_in_an_offer() -> Result<()> {
     let world = World::start().await?;
@@ -314,18 +327,14 @@ async fn a_gadget_lives_in_a_frame_where_the_page_has_no_room_for_it() -> Result
     let world = World::start().await?;
     let browser = Browser::start().await?;
     witness(&browser).await?;
-    open(&browser, &world, "csp-frame").await?;
-    browser
-        .until(&format!("const frame = {GADGET}?.querySelector('iframe'); return frame && !frame.className"))
-        .await?;
+    open_framed(&browser, &world).await?;
     assert_eq!(
         browser.run(&format!("return {GADGET}.querySelector('iframe').title")).await?,
         "Savings and loan calculator"
     );
     let address = browser.run(&format!("return {GADGET}.querySelector('iframe').src")).await?;
     assert!(!address.as_str().unwrap_or_default().contains('~'), "a token in an address: {address}");
-    let root = browser.driver.find(thirtyfour::By::Css("portico-gadget")).await?.get_shadow_root().await?;
-    root.find(thirtyfour::By::Css("iframe")).await?.enter_frame().await?;
+    enter_frame(&browser).await?;
     browser.until(&format!("return {GADGET}?.querySelector('.figure')?.textContent")).await?;
     browser.run(&format!("{GADGET}.querySelectorAll('input[type=radio]')[1].click()")).await?;
     browser
@@ -389,15 +398,11 @@ async fn a_frame_and_its_host_know_one_visitor() -> Result<()> {
     let world = World::start().await?;
     let browser = Browser::start().await?;
     witness(&browser).await?;
-    open(&browser, &world, "csp-frame").await?;
-    browser
-        .until(&format!("const frame = {GADGET}?.querySelector('iframe'); return frame && !frame.className"))
-        .await?;
+    open_framed(&browser, &world).await?;
     browser.run("portico('consent', 'all')").await?;
     let token = "return localStorage['portico.visitor.pk_demo']";
     let before = browser.until(token).await?;
-    let root = browser.driver.find(thirtyfour::By::Css("portico-gadget")).await?.get_shadow_root().await?;
-    root.find(thirtyfour::By::Css("iframe")).await?.enter_frame().await?;
+    enter_frame(&browser).await?;
     browser.until(&format!("{token} === {before}")).await.context("the frame does not take over the host's")?;
     browser.run(&format!("{GADGET}.querySelectorAll('input[type=radio]')[1].click()")).await?;
     let after = browser
@@ -407,7 +412,7 @@ async fn a_frame_and_its_host_know_one_visitor() -> Result<()> {
     browser.until(&format!("{token} === {after}")).await.context("the host does not take over the frame's")?;
     // Whoever is forgotten is forgotten on both sides.
     browser.run("portico('identify', null)").await?;
-    root.find(thirtyfour::By::Css("iframe")).await?.enter_frame().await?;
+    enter_frame(&browser).await?;
     browser.until(&format!("{token} !== {after}")).await.context("the frame still knows who was forgotten")?;
     Ok(())
 }
@@ -421,14 +426,7 @@ async fn a_launcher_is_worked_by_keyboard() -> Result<()> {
     let launcher = "document.querySelector('portico-gadget[mode=launcher]').shadowRoot";
     browser.until(&format!("return {launcher}?.querySelector('button') != null")).await?;
     browser.run(&format!("{launcher}.querySelector('button').focus()")).await?;
-    let press = async |key: &str| -> Result<()> {
-        for kind in ["keyDown", "keyUp"] {
-            let text = if key == "Enter" { "\r" } else { "" };
-            browser.cdp("Input.dispatchKeyEvent", json!({ "type": kind, "key": key, "code": key, "text": text, "windowsVirtualKeyCode": if key == "Enter" { 13 } else { 27 } })).await?;
-        }
-        Ok(())
-    };
-    press("Enter").await?;
+    browser.press("Enter").await?;
     browser.until(&format!("return {launcher}.querySelector('button').ariaExpanded === 'true' && {launcher}.activeElement?.tagName === 'IFRAME'")).await?;
     browser.run("await new Promise(done => setTimeout(done, 800))").await?;
     browser.picture("launcher-open").await?;
@@ -436,7 +434,7 @@ async fn a_launcher_is_worked_by_keyboard() -> Result<()> {
     browser.run("await new Promise(done => setTimeout(done, 500))").await?;
     browser.picture("launcher-open-phone").await?;
     browser.look(Look::DESK).await?;
-    press("Escape").await?;
+    browser.press("Escape").await?;
     browser.until(&format!("return {launcher}.querySelector('button').ariaExpanded === 'false' && {launcher}.activeElement?.tagName === 'BUTTON'")).await?;
     assert_eq!(browser.run("return window.thrown ?? null").await?, Value::Null);
     Ok(())
@@ -656,23 +654,15 @@ async fn offers_and_gadgets_are_there_for_everybody() -> Result<()> {
     browser.look(Look::DESK).await?;
     open(&browser, &world, "head").await?;
     browser.until(&format!("return {HERO}?.querySelector('.able .why') != null")).await?;
-    let press = async |key: &str, code: u32| -> Result<()> {
-        for kind in ["keyDown", "keyUp"] {
-            let text = if key == "Enter" { "\r" } else { "" };
-            let event = json!({ "type": kind, "key": key, "code": key, "text": text, "windowsVirtualKeyCode": code });
-            browser.cdp("Input.dispatchKeyEvent", event).await?;
-        }
-        Ok(())
-    };
     let mut order = Vec::new();
     for _ in 0..3 {
-        press("Tab", 9).await?;
+        browser.press("Tab").await?;
         order.push(browser.run(&format!("return {HERO}.activeElement?.className")).await?);
     }
     assert_eq!(order, [json!("cta"), json!("dismiss"), json!("why")]);
-    press("Enter", 13).await?;
+    browser.press("Enter").await?;
     browser.until(&format!("return {HERO}.activeElement?.className === 'close'")).await?;
-    press("Escape", 27).await?;
+    browser.press("Escape").await?;
     browser.until(&format!("return {HERO}.activeElement?.className === 'why'")).await?;
     Ok(())
 }

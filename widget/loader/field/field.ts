@@ -16,7 +16,8 @@ interface Shift extends PerformanceEntry {
 
 export const field = ({ edge, granted, life, listen, site }: Core): void => {
   const ours = (address: string) => address.startsWith(edge + "/");
-  const observers: PerformanceObserver[] = [];
+  /** Ends the observation, with what had not been handed over yet. */
+  const ends: (() => void)[] = [];
   const frames: Frame[] = [];
   const shifts: Shift[] = [];
   const observe = (type: string, into: PerformanceEntry[]): void => {
@@ -25,7 +26,10 @@ export const field = ({ edge, granted, life, listen, site }: Core): void => {
     const observer = new PerformanceObserver((list) => into.push(...list.getEntries()));
     observer.observe({ type, buffered: true });
     life.signal.addEventListener("abort", () => observer.disconnect());
-    observers.push(observer);
+    ends.push(() => {
+      into.push(...observer.takeRecords());
+      observer.disconnect();
+    });
   };
   observe("long-animation-frame", frames);
   observe("layout-shift", shifts);
@@ -34,9 +38,9 @@ export const field = ({ edge, granted, life, listen, site }: Core): void => {
   const tell = (): void => {
     if (told || !granted("analytics")) return;
     told = true;
-    observers.forEach((observer) => observer.disconnect());
+    ends.forEach((end) => end());
     const files = (performance.getEntriesByType("resource") as PerformanceResourceTiming[]).filter(({ name }) => ours(name));
-    const answered = files.filter(({ name, responseStatus }) => name === edge + "/v1/decide" && responseStatus < 300);
+    const answered = files.filter(({ name, responseStatus }) => name === edge + "/v1/decide" && !(responseStatus > 299));
     const answers = answered.map(({ responseEnd }) => responseEnd);
     const loader = files.find(({ initiatorType }) => initiatorType === "script");
     const sum = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0);

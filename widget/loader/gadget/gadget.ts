@@ -142,6 +142,7 @@ export const gadgets = (core: Core) => {
   const all = (): void => document.querySelectorAll<HTMLElement>("portico-gadget").forEach((at) => void gadget(at));
   all();
   core.life.signal.addEventListener("abort", () => {
+    changes.disconnect();
     for (const { end } of shown.values()) end();
     shown.clear();
   });

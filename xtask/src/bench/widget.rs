@@ -48,7 +48,7 @@ const MEASURED: [(&str, Unit, &str); 23] = [
     ("preflights", Unit::Count, "preflights beside them"),
     ("bytes_before", Unit::Bytes, "before it is there: received"),
     ("requests_before", Unit::Count, "before it is there: requests"),
-    ("round_trips", Unit::Tenths, "there after the document, in round trips"),
+    ("round_trips", Unit::Tenths, "there after its script was asked for, in round trips"),
     ("round_trips_after", Unit::Tenths, "there after its script has come, in round trips"),
     ("shifts", Unit::Thousandths, "cumulative layout shift"),
     ("touched", Unit::Bytes, "received once a visitor points at it"),
