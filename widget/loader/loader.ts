@@ -144,7 +144,10 @@ attempt(() => {
   document.adoptedStyleSheets.push(sheet(":where(portico-offers,portico-gadget):not([hidden]){display:block}"));
   customElements.define("portico-offers", PorticoOffers);
   customElements.define("portico-gadget", PorticoGadget);
-  listen(window, "pagehide visibilitychange", (event) => {
-    if (document.hidden || event.type === "pagehide") leave();
+  // A page that goes is hidden too, in every browser that knows our style sheets.
+  listen(window, "pageshow visibilitychange", (event) => {
+    if (document.hidden) leave();
+    // Out of the back/forward cache: a new view of the page.
+    if ((event as PageTransitionEvent).persisted) void ask();
   });
 });

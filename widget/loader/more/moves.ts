@@ -1,4 +1,4 @@
-// The page moves within its document, goes away, comes back.
+// The page moves within its document, comes back.
 
 import type { Slot } from "../slot.ts";
 import type { Core } from "./more.ts";
@@ -12,10 +12,8 @@ export const moves = (core: Core, soon: () => void, painted: (slot: Slot) => voi
   const { navigation } = window as { navigation?: EventTarget };
   listen(navigation ?? window, "navigatesuccess click popstate", () => setTimeout(moved, 99));
 
-  listen(window, "pagehide pageshow visibilitychange", (event) => {
-    if (!document.hidden && event.type !== "pagehide") soon();
-    // Into the back/forward cache and out of it: a new view of the page, whose question waits while the page is frozen.
-    if ((event as PageTransitionEvent).persisted) void ask();
+  listen(window, "pageshow visibilitychange", () => {
+    if (!document.hidden) soon();
     slots.forEach(painted);
   });
 };
