@@ -24,8 +24,9 @@ pub fn style() -> String {
 
 /// Shows the calculator in `root`, a `<div>` in a shadow root, in the language `locale`.
 ///
-/// `settings` is a gadget of the site's configuration, with `purpose` (`"save"` or `"borrow"`) for what it opens on. `on_settled` is called with `"save"` or `"borrow"`, a sum and a number
-/// of years whenever somebody has changed a figure and let go of it. Fails when `settings` are no calculator's.
+/// `settings` is a gadget of the site's configuration, with `purpose` (`"save"` or `"borrow"`) for what it opens on. `on_settled`
+/// is called with that, a sum, and the figures that were chosen (`first`, `monthly` and `years` of saving, `amount` and `years` of
+/// borrowing) whenever somebody has changed one and let go of it. Fails when `settings` are no calculator's.
 #[wasm_bindgen]
 pub fn mount(root: Element, settings: &JsValue, locale: &str, on_settled: Function) -> Result<Mounted, JsValue> {
     let settings = settings::read(settings).ok_or("not a calculator")?;

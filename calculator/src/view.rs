@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use js_sys::Function;
+use js_sys::{Float64Array, Function};
 use reactive_graph::signal::ArcRwSignal;
 use reactive_graph::traits::{Get, Update};
 use send_wrapper::SendWrapper;
@@ -63,13 +63,14 @@ impl Shared {
     /// Tells what somebody settled on.
     fn settle(&self) {
         let figures = self.figures.get();
-        let (purpose, sum, years) = if figures.borrows {
-            ("borrow", figures.amount, figures.loan_years)
+        let (purpose, sum, chosen) = if figures.borrows {
+            ("borrow", figures.amount, &[figures.amount, figures.loan_years][..])
         } else {
             let sum = figures.first + figures.monthly * 12.0 * figures.save_years;
-            ("save", sum, figures.save_years)
+            ("save", sum, &[figures.first, figures.monthly, figures.save_years][..])
         };
-        let _ = self.on_settled.call3(&JsValue::NULL, &purpose.into(), &sum.into(), &years.into());
+        let chosen = Float64Array::from(chosen);
+        let _ = self.on_settled.call3(&JsValue::NULL, &purpose.into(), &sum.into(), &chosen);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portico_engine::config::Config;
+use portico_engine::config::{AttributeKind, Config};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -10,6 +10,7 @@ use crate::check::escape;
 use crate::language::nearest;
 use crate::limits::NAME_BYTES;
 use crate::problem::FieldError;
+use crate::profile::ProfileConfig;
 
 /// Most choices on one slider.
 const STEPS: f64 = 10_000.0;
@@ -64,7 +65,7 @@ pub struct Borrowing {
 }
 
 /// What can be chosen between, and what is chosen at first.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Slider {
     /// Least value.
     pub min: f64,
@@ -74,6 +75,10 @@ pub struct Slider {
     pub step: f64,
     /// The value at first.
     pub start: f64,
+    /// A number of the profile that somebody may say themselves: what is known of it is there at first, and what is chosen is
+    /// what they say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
 }
 
 impl Gadget {
@@ -86,7 +91,7 @@ impl Gadget {
     }
 
     /// What is wrong with it, each with its place.
-    fn errors(&self, name: &str, decisions: &Config) -> Vec<FieldError> {
+    fn errors(&self, name: &str, decisions: &Config, profile: &ProfileConfig) -> Vec<FieldError> {
         let Self::Calculator(Calculator { title, currency, save, borrow }) = self;
         let mut errors = Vec::new();
         let mut add = |place: &str, detail: &str| {
@@ -103,17 +108,26 @@ impl Gadget {
                 add(place, "a rate is a number of per cent from 0 to 100");
             }
         }
-        let years = [("/save/years", save.years), ("/borrow/years", borrow.years)];
+        let years = [("/save/years", &save.years), ("/borrow/years", &borrow.years)];
         for (place, slider) in years {
             let is_whole = [slider.min, slider.max, slider.step, slider.start].iter().all(|value| value.fract() == 0.0);
             if !is_whole || slider.min < 1.0 || slider.max > 50.0 {
                 add(place, "years are whole numbers from 1 to 50");
             }
         }
-        let sums = [("/save/first", save.first), ("/save/monthly", save.monthly), ("/borrow/amount", borrow.amount)];
+        let sums = [("/save/first", &save.first), ("/save/monthly", &save.monthly), ("/borrow/amount", &borrow.amount)];
         for (place, slider) in sums.into_iter().chain(years) {
             if !slider.is_whole() {
                 add(place, "min, start and max ascend from 0 on, and step divides the way into at most 10,000");
+            }
+            let is_number = |name: &str| {
+                decisions.attributes.iter().any(|known| known.name == name && known.kind == AttributeKind::Number)
+            };
+            if slider.attribute.as_ref().is_some_and(|name| !is_number(name) || !profile.may_say(decisions, name)) {
+                add(
+                    &format!("{place}/attribute"),
+                    "a number of the profile that somebody may say themselves (`by_visitor`)",
+                );
             }
         }
         for (place, placement) in [("/save/placement", &save.placement), ("/borrow/placement", &borrow.placement)] {
@@ -127,7 +141,7 @@ impl Gadget {
 
 impl Slider {
     fn is_whole(&self) -> bool {
-        let Self { min, max, step, start } = *self;
+        let Self { min, max, step, start, .. } = *self;
         [min, max, step, start].iter().all(|value| value.is_finite())
             && 0.0 <= min
             && min <= start
@@ -140,7 +154,11 @@ impl Slider {
 }
 
 /// What is wrong with a site's gadgets, each with its place. A gadget's name stands in addresses and tags.
-pub(crate) fn errors(gadgets: &BTreeMap<String, Gadget>, decisions: &Config) -> Vec<FieldError> {
+pub(crate) fn errors(
+    gadgets: &BTreeMap<String, Gadget>,
+    decisions: &Config,
+    profile: &ProfileConfig,
+) -> Vec<FieldError> {
     let plain = |name: &str| {
         (1..=NAME_BYTES).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
@@ -149,7 +167,7 @@ pub(crate) fn errors(gadgets: &BTreeMap<String, Gadget>, decisions: &Config) -> 
         pointer: format!("/gadgets/{}", escape(name)),
         detail: "a gadget's name is of lower-case letters, digits and hyphens".to_owned(),
     });
-    misnamed.chain(gadgets.iter().flat_map(|(name, gadget)| gadget.errors(name, decisions))).collect()
+    misnamed.chain(gadgets.iter().flat_map(|(name, gadget)| gadget.errors(name, decisions, profile))).collect()
 }
 
 #[cfg(test)]
@@ -171,8 +189,18 @@ mod tests {
 
     fn wrong(name: &str, gadget: Value) -> Vec<String> {
         let gadgets = BTreeMap::from([(name.to_owned(), serde_json::from_value(gadget).unwrap())]);
-        let placements = serde_json::from_value(json!([{ "id": "after" }])).unwrap();
-        let found = errors(&gadgets, &Config { placements, ..Config::default() });
+        let attributes = json!([
+            { "name": "monthly", "type": "number", "source": "profile" },
+            { "name": "income", "type": "number", "source": "profile" },
+            { "name": "hobby", "type": "text", "source": "profile" },
+        ]);
+        let decisions = Config {
+            placements: serde_json::from_value(json!([{ "id": "after" }])).unwrap(),
+            attributes: serde_json::from_value(attributes).unwrap(),
+            ..Config::default()
+        };
+        let profile = json!({ "attributes": { "monthly": { "by_visitor": true }, "hobby": { "by_visitor": true } } });
+        let found = errors(&gadgets, &decisions, &serde_json::from_value(profile).unwrap());
         found.into_iter().map(|error| error.pointer).collect()
     }
 
@@ -194,6 +222,16 @@ mod tests {
         check("/borrow/amount/step", json!(0), "/borrow/amount");
         check("/borrow/amount/step", json!(0.001), "/borrow/amount");
         check("/borrow/placement", json!("nowhere"), "/borrow/placement");
+        for (attribute, is_wrong) in [("monthly", false), ("income", true), ("hobby", true), ("nothing", true)] {
+            let mut gadget = calculator();
+            gadget["save"]["monthly"]["attribute"] = json!(attribute);
+            let found = wrong("one", gadget);
+            assert_eq!(
+                found,
+                if is_wrong { vec!["/gadgets/one/save/monthly/attribute"] } else { vec![] },
+                "{attribute}"
+            );
+        }
     }
 
     #[test]

@@ -123,6 +123,13 @@ pub struct ProfileChange {
 }
 
 impl ProfileConfig {
+    /// Whether somebody may say an attribute of themselves.
+    #[must_use]
+    pub fn may_say(&self, decisions: &Config, attribute: &str) -> bool {
+        self.attributes.get(attribute).is_some_and(|rules| rules.by_visitor)
+            || decisions.questions.iter().any(|question| question.attribute == attribute)
+    }
+
     /// Until when a value that was told at a time counts.
     #[must_use]
     pub fn until(&self, attribute: &str, at_ms: u64) -> Option<u64> {

@@ -318,7 +318,7 @@ impl SiteConfig {
         let identity = self.identity.iter().flat_map(Identity::errors);
         errors.extend(identity.map(|error| FieldError { pointer: format!("/identity{}", error.pointer), ..error }));
         errors.extend(pages::errors(&self.pages));
-        errors.extend(gadgets::errors(&self.gadgets, &self.decisions));
+        errors.extend(gadgets::errors(&self.gadgets, &self.decisions, &self.profile));
         errors.extend(self.profile.errors(&self.decisions));
         errors.extend(triggers::errors(&self.triggers, &self.webhooks));
         let (_, wrong) = Policy::compile(&self.decisions);

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use portico_engine::evaluate::Compared;
 use portico_engine::{Arm, Asked, Reply, Seen};
+use portico_protocol::customers::ProfileRequest;
 use portico_protocol::decide::{Consent, DecideRequest, PlacementRequest, WhyRequest};
 use portico_protocol::events::{Event, EventKind, EventsRequest};
 use portico_protocol::id::{DecisionId, PersonId, VisitorId};
@@ -118,7 +119,7 @@ fn offer() -> OfferRecord {
     }
 }
 
-fn requests() -> [(String, BTreeSet<String>); 4] {
+fn requests() -> [(String, BTreeSet<String>); 5] {
     let consent = Some(Consent::default());
     let placements = vec![PlacementRequest { id: "home".into(), count: Some(1) }];
     let decide = DecideRequest { consent, placements, ..DecideRequest::of("pk".into()) };
@@ -144,9 +145,11 @@ fn requests() -> [(String, BTreeSet<String>); 4] {
     events.remove("any");
     let why = WhyRequest { site: "pk".into(), token: "token".into(), locale: "en".into() };
     let vitals = Vitals { site: "pk".into(), offer_ms: Some(1), bytes: 1, tasks_ms: 1, shift: 0.0 };
+    let profile = ProfileRequest { consent: Some(Consent::ALL), ..ProfileRequest::default() };
     [
         ("decide".to_owned(), of(decide)),
         ("events".to_owned(), events),
+        ("profile".to_owned(), of(profile)),
         ("vitals".to_owned(), of(vitals)),
         ("why".to_owned(), of(why)),
     ]

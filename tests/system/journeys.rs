@@ -124,6 +124,80 @@ async fn a_question_is_answered_in_one_tap_and_not_asked_again() -> Result<()> {
     Ok(())
 }
 
+/// The calculator's slider for what is saved each month.
+const MONTHLY: &str = "const gadget = document.querySelector('portico-gadget')?.shadowRoot; \
+                       const monthly = gadget?.querySelectorAll('.field')[1]?.querySelector('input[type=number]');";
+
+/// Somebody saves so much each month, and has the offers that follow.
+async fn saves(browser: &Browser, sum: u32) -> Result<()> {
+    let change =
+        format!("{MONTHLY} monthly.value = {sum}; monthly.dispatchEvent(new Event('change', {{ bubbles: true }}))");
+    browser.run(&change).await?;
+    browser
+        .until(&format!(
+            "{MONTHLY} return gadget.querySelector('portico-offers')?.shadowRoot?.querySelector('.card') != null"
+        ))
+        .await?;
+    Ok(())
+}
+
+/// What the calculator opens with.
+async fn opens_with(browser: &Browser) -> Result<Value> {
+    browser.until(&format!("{MONTHLY} return monthly?.value")).await
+}
+
+#[tokio::test]
+async fn what_somebody_reckoned_with_is_there_again() -> Result<()> {
+    let world = World::start().await?;
+    let savings = format!("{}/en/savings", world.bank);
+    let browser = Browser::start().await?;
+    browser.open(&savings).await?;
+    assert_eq!(opens_with(&browser).await?, "150", "nothing is known of them");
+    accept_all(&browser).await?;
+    saves(&browser, 320).await?;
+    browser.open(&savings).await?;
+    assert_eq!(opens_with(&browser).await?, "320", "the device knows it");
+
+    log_in(&browser, &world, "peter").await?;
+    browser.open(&savings).await?;
+    browser.until(&format!("{MONTHLY} return monthly != null")).await?;
+    saves(&browser, 410).await?;
+    let peter = world.server(Method::GET, "/v1/customers/peter", None).await?;
+    assert_eq!(peter.at("/attributes/saves_monthly"), &json!(410.0), "{}", peter.text);
+    assert_eq!(peter.at("/profile/saves_monthly/visitor/value"), &json!(410.0), "{}", peter.text);
+
+    // On another device, as soon as they are known there; by the page's own word too, for a form of its own.
+    let desk = Browser::start().await?;
+    desk.open(&savings).await?;
+    accept_all(&desk).await?;
+    log_in(&desk, &world, "peter").await?;
+    desk.open(&savings).await?;
+    assert_eq!(opens_with(&desk).await?, "410");
+    desk.run("document.querySelector('portico-gadget').scrollIntoView()").await?;
+    desk.picture("bank-savings-filled-in").await?;
+    let own = desk.run("return await portico('profile', { contact_time: 'evening' })").await?;
+    assert_eq!(own["attributes"], json!({ "contact_time": "evening", "saves_monthly": 410.0 }));
+    assert!(own["left_off"].is_array() && own["visitor"].is_null(), "{own}");
+    let wrong = "return await portico('profile', { age: 3 }).catch(error => error.message)";
+    assert_eq!(desk.run(wrong).await?, "Nothing was remembered.");
+
+    // What is out of the slider's range is its nearest end.
+    put(&world, json!({ "saves_monthly": 1e6 })).await?;
+    desk.open(&savings).await?;
+    assert_eq!(opens_with(&desk).await?, "410", "what they said themselves goes before");
+    desk.run("await portico('profile', { saves_monthly: null })").await?;
+    desk.open(&savings).await?;
+    assert_eq!(opens_with(&desk).await?, "2000");
+    Ok(())
+}
+
+/// What the bank's own servers say of Peter.
+async fn put(world: &World, attributes: Value) -> Result<()> {
+    let answer = world.server(Method::PUT, "/v1/customers/peter", Some(&json!({ "attributes": attributes }))).await?;
+    anyhow::ensure!(answer.status == 200, "{}", answer.text);
+    Ok(())
+}
+
 #[tokio::test]
 async fn who_refuses_leaves_nothing_behind() -> Result<()> {
     let world = World::start().await?;
@@ -146,6 +220,7 @@ async fn who_refuses_leaves_nothing_behind() -> Result<()> {
     let sent = browser.until("return sent.length > 1 && sent").await?;
     for body in sent.as_array().context("nothing was sent")? {
         assert_eq!((&body["visitor"], &body["consent"]["personalization"]), (&Value::Null, &json!(false)), "{body}");
+        assert_eq!(body["attributes"], Value::Null, "{body}");
     }
     assert_eq!(browser.run(&format!("{QUESTION} return form ?? null")).await?, Value::Null, "nobody is asked");
     let peter = world.server(Method::GET, "/v1/customers/peter", None).await?;

@@ -278,6 +278,33 @@ async fn enter_frame(browser: &Browser) -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_framed_gadget_is_filled_in_for_whom_its_host_knows() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    let early =
+        "window.portico = function () { (portico.q = portico.q || []).push(arguments) }; portico('consent', 'all')";
+    browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": early })).await?;
+    let amount =
+        "const box = document.querySelector('portico-gadget')?.shadowRoot?.querySelectorAll('input[type=number]')[3];";
+    for (finds, leaves) in [("8000", "12000"), ("12000", "9500")] {
+        open_framed(&browser, &world).await?;
+        enter_frame(&browser).await?;
+        assert_eq!(browser.until(&format!("{amount} return box?.value")).await?, finds);
+        browser
+            .run(&format!("{amount} document.querySelector('portico-gadget').shadowRoot.querySelectorAll('input[type=radio]')[1].click(); \
+                  box.value = {leaves}; box.dispatchEvent(new Event('change', {{ bubbles: true }}))"))
+            .await?;
+        browser
+            .until(&format!(
+                "return {GADGET}.querySelector('portico-offers')?.shadowRoot?.querySelector('.card') != null"
+            ))
+            .await?;
+        browser.driver.enter_default_frame().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_gadget_runs_in_the_page_and_ends_in_an_offer() -> Result<()> {
     let world = World::start().await?;
     let browser = Browser::start().await?;

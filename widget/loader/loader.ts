@@ -11,7 +11,7 @@ import { address, edge, emit, hosts, life, listen, load, site, warn } from "./pa
 import { post } from "./post.ts";
 import { BATCH, KEY, MOST, leave, queue, report, send, stored } from "./queue.ts";
 import { PorticoGadget, PorticoOffers, policy } from "./slot.ts";
-import { agree, consent, forget, granted, identify, jwt, remember, silent, visitor, type Consent } from "./visitor.ts";
+import { agree, consent, forget, granted, identified, identify, jwt, remember, silent, visitor, type Consent } from "./visitor.ts";
 
 /** File of the second half and the hash of its content, set by the build. */
 declare const PORTICO_MORE: string;
@@ -31,6 +31,7 @@ const core = {
   facts,
   granted,
   hosts,
+  identified,
   identify,
   life,
   listen,

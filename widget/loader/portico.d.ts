@@ -54,6 +54,13 @@ export interface PorticoGadgetEvent {
   purpose?: string;
 }
 
+/** What is known of somebody that they may say themselves, on whichever device they said it. */
+export interface PorticoProfile {
+  attributes: Record<string, unknown>;
+  /** Forms that they began and did not finish, with the paths of their pages, the latest last. */
+  left_off: { form: string; path: string; at_ms: number }[];
+}
+
 /** One thing that the doctor looked at. */
 export interface PorticoFinding {
   check: string;
@@ -93,6 +100,11 @@ export interface Portico {
   (command: "refresh"): Promise<unknown> | void;
   /** Done, and `heard` called, once the page's first question has been answered, whatever the answer. */
   (command: "ready", heard?: () => void): Promise<unknown> | void;
+  /**
+   * Tells what somebody says of themselves, and has what is known of them that they may say: to fill forms in with. Takes consent
+   * to personalization.
+   */
+  (command: "profile", says?: Record<string, unknown>): Promise<PorticoProfile> | void;
   /** What is wrong with the installation in this page, and how to mend it; also told in the console. */
   (command: "doctor"): Promise<PorticoFinding[]> | void;
   (command: "destroy"): Promise<unknown> | void;

@@ -1,6 +1,8 @@
 //! What the edge paints, as snapshots, and what hostile content becomes.
 #![cfg(feature = "ssr")]
 
+use std::collections::BTreeSet;
+
 use portico_protocol::content::{Layout, OfferContent, OfferImage, OfferView, PlacementView};
 use portico_widget::{CORNER_STYLE, QUESTION_STYLE, STYLE, card, frame, render};
 
@@ -187,5 +189,19 @@ fn the_style_is_small_and_asks_for_nothing() {
         for word in ["url(", "@import", "<"] {
             assert!(!style.contains(word), "{word}");
         }
+        // Each weight and size of each family is a font that the browser has to find and open before it can paint: at a
+        // quarter of this machine's speed the difference between a frame and a long task.
+        for strong in style.split("font-weight:").skip(1) {
+            assert!(strong.starts_with("600"), "{strong}");
+        }
+        for font in style.split("font:").skip(1) {
+            assert!(font.starts_with("inherit"), "{font}");
+        }
+        for family in style.split("font-family:").skip(1) {
+            assert!(family.starts_with("var(--portico-font,inherit)"), "{family}");
+        }
     }
+    let sizes: BTreeSet<_> =
+        STYLE.split("font-size:").skip(1).filter_map(|size| size.split(['}', ';']).next()).collect();
+    assert_eq!(sizes, BTreeSet::from([".8125em", "1em", "1.375em", "1.75em", "2.25em"]));
 }

@@ -94,14 +94,8 @@ pub(crate) async fn identify(mut request: Request, env: &Env, context: &Context)
 fn own(snapshot: &Snapshot, profile: &Profile, stream: &Stream, visitor: Option<String>) -> OwnProfile {
     let config = &snapshot.settings.config;
     let mut attributes = config.profile.facts(profile, Consent::ALL, now_ms());
-    attributes.retain(|name, _| may_say(snapshot, name));
+    attributes.retain(|name, _| config.profile.may_say(&config.decisions, name));
     OwnProfile { attributes, left_off: stream.unfinished().to_vec(), visitor }
-}
-
-fn may_say(snapshot: &Snapshot, attribute: &str) -> bool {
-    let config = &snapshot.settings.config;
-    config.profile.attributes.get(attribute).is_some_and(|rules| rules.by_visitor)
-        || config.decisions.questions.iter().any(|question| question.attribute == attribute)
 }
 
 /// What is wrong with what somebody says, each with its place.
@@ -110,8 +104,9 @@ fn check(snapshot: &Snapshot, attributes: &BTreeMap<String, serde_json::Value>) 
         let detail = format!("{} attributes; at most {CUSTOMER_ATTRIBUTES}", attributes.len());
         return vec![FieldError { pointer: "/attributes".into(), detail }];
     }
+    let config = &snapshot.settings.config;
     let wrong = attributes.iter().filter_map(|(name, value)| {
-        let detail = if !may_say(snapshot, name) {
+        let detail = if !config.profile.may_say(&config.decisions, name) {
             "nobody is asked for it".to_owned()
         } else if value.is_null() {
             return None;

@@ -4,9 +4,11 @@ import type { Consent } from "../visitor.ts";
 import type { Hello } from "./frame.ts";
 import type { Core } from "../loader.ts";
 
-/** Waits for the host's word, where this page of ours stands in somebody's frame. */
-export const framed = ({ agree, hosts, identify, keep, listen, remember, warn }: Core): void => {
+/** Waits for the host's word, where this page of ours stands in somebody's frame. Done when it has come, at once elsewhere. */
+export const framed = async ({ agree, hosts, identify, keep, listen, remember, warn }: Core): Promise<void> => {
   if (!hosts || parent === window) return;
+  let heard!: () => void;
+  const hello = new Promise<void>((done) => (heard = done));
   const known = hosts.split(" ");
   let port: MessagePort | undefined;
   listen(window, "message", (event) => {
@@ -35,6 +37,7 @@ export const framed = ({ agree, hosts, identify, keep, listen, remember, warn }:
       }
     };
     port.postMessage({ type: "ready" });
+    heard();
   });
   const tell = (token?: string | null): void => port?.postMessage({ type: "visitor", token });
   keep(tell);
@@ -46,4 +49,5 @@ export const framed = ({ agree, hosts, identify, keep, listen, remember, warn }:
   listen(window, "keydown", (event) => {
     if ((event as KeyboardEvent).key === "Escape" && !event.defaultPrevented) port?.postMessage({ type: "close" });
   });
+  return hello;
 };

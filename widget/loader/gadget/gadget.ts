@@ -1,8 +1,9 @@
 // <portico-gadget>: a small application of the site, in the page itself where WebAssembly may run there, else in a frame of
 // the edge's, else behind a link. Until it stands, and if nothing works, the host's own content does.
 
-import { sheet } from "../help.ts";
+import { sheet, sleep } from "../help.ts";
 import type { Core } from "../loader.ts";
+import type { Speaker } from "../more/profile.ts";
 import { start, type Glue } from "../start.ts";
 import { frame, host, launcher, tellFrames } from "./frame.ts";
 import { framed } from "./framed.ts";
@@ -14,16 +15,37 @@ declare const PORTICO_CALCULATOR_WASM_HASH: string;
 
 interface Calculator extends Glue {
   style(): string;
-  mount(root: Element, settings: object, locale: string, settled: (purpose: "save" | "borrow", sum: number, years: number) => void): { free(): void };
+  mount(root: Element, settings: object, locale: string, settled: (purpose: Purpose, sum: number, chosen: Float64Array) => void): { free(): void };
+}
+type Purpose = "save" | "borrow";
+
+interface Slider {
+  min: number;
+  max: number;
+  step: number;
+  start: number;
+  /** What it is called in the visitor's profile. */
+  attribute?: string;
 }
 
 /** A gadget as its site configures it. */
 interface Settings {
   kind: "calculator";
   title: string;
-  save: { placement: string };
-  borrow: { placement: string };
+  save: { placement: string; first: Slider; monthly: Slider; years: Slider };
+  borrow: { placement: string; amount: Slider; years: Slider };
 }
+
+/** The sliders of a purpose, in the order in which the calculator tells their figures. */
+const sliders = ({ save, borrow }: Settings, purpose: Purpose): Slider[] =>
+  purpose === "save" ? [save.first, save.monthly, save.years] : [borrow.amount, borrow.years];
+
+/** The nearest value that can be chosen. */
+const nearest = ({ min, max, step }: Slider, value: number): number =>
+  Math.min(max, Math.max(min, min + Math.round((value - min) / step) * step));
+
+/** How long a gadget that is ready waits for what is known of its visitor. */
+const PATIENCE_MS = 400;
 
 interface Shown {
   end(): void;
@@ -32,9 +54,11 @@ interface Shown {
 /** Room for the offers that follow, so that nothing moves when they come. */
 const FOLLOW = sheet(":host{flex-grow:1}.follow{min-block-size:13em;margin-block-start:16px;display:grid}");
 
-export const gadgets = (core: Core) => {
+export const gadgets = (core: Core, profile: Speaker) => {
   const { ask, edge, emit, facts, locale, report, silent, site, warn } = core;
   const wanted = (): string => facts.locale ?? locale();
+  /** In a frame: the host has said who is there, or says nothing. */
+  const told = framed(core);
   /** What is shown for an element, and how it ends. */
   const shown = new Map<Element, Shown>();
 
@@ -43,7 +67,16 @@ export const gadgets = (core: Core) => {
     edge + path + encodeURIComponent(name) + "?" + new URLSearchParams({ site: site!, locale: wanted() });
 
   const inline = async (at: HTMLElement, name: string, settings: Settings, stands: () => boolean): Promise<Shown> => {
+    // What is known of the visitor comes while the module does.
+    const all = [...sliders(settings, "save"), ...sliders(settings, "borrow")];
+    const known = all.some(({ attribute }) => attribute) ? told.then(() => profile()).catch(() => {}) : undefined;
     const calculator = await start<Calculator>(core, PORTICO_CALCULATOR, PORTICO_CALCULATOR_JS_HASH, PORTICO_CALCULATOR_WASM_HASH);
+    const own = await Promise.race([known, sleep(PATIENCE_MS)]);
+    if (own)
+      for (const slider of all) {
+        const value = own.attributes[slider.attribute!];
+        if (typeof value === "number") slider.start = nearest(slider, value);
+      }
     if (!stands()) throw "something else is wanted by now";
     const root = at.shadowRoot ?? at.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet(calculator.style()), FOLLOW];
@@ -51,11 +84,14 @@ export const gadgets = (core: Core) => {
     const follow = Object.assign(document.createElement("div"), { className: "follow" });
     root.replaceChildren(face, follow);
     let offers: HTMLElement | undefined;
-    const mounted = calculator.mount(face, { ...settings, purpose: at.getAttribute("purpose") }, wanted(), (purpose, sum, years) => {
+    const mounted = calculator.mount(face, { ...settings, purpose: at.getAttribute("purpose") }, wanted(), async (purpose, sum, chosen) => {
       // The sum is rounded: it decides what fits, and says no more of anybody than it must.
       facts.context = { ...facts.context, calculator_purpose: purpose, calculator_sum: +sum.toPrecision(2) };
-      report({ type: "track", name: "calculator_used", props: { purpose, years } });
+      report({ type: "track", name: "calculator_used", props: { purpose, years: chosen.at(-1) } });
       emit(at, "gadget", { name, purpose });
+      const said = sliders(settings, purpose).flatMap(({ attribute }, at) => (attribute ? [[attribute, chosen[at]]] : []));
+      // What comes next is decided by whom this tells of.
+      if (said[0]) await profile(Object.fromEntries(said)).catch(() => {});
       const { placement } = settings[purpose];
       if (offers?.getAttribute("placement") === placement) return void ask([...core.slots].filter((slot) => slot.at === offers));
       offers = document.createElement("portico-offers");
@@ -147,7 +183,6 @@ export const gadgets = (core: Core) => {
     shown.clear();
   });
   host(core);
-  framed(core);
   /** After a word on consent: without any network there are no gadgets, and with it they come again. */
   const agreed = (): void => {
     tellFrames(core);

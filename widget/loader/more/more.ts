@@ -5,6 +5,7 @@ import type { Core } from "../loader.ts";
 import { moves } from "./moves.ts";
 import { offers } from "./offers.ts";
 import { plain } from "./plain.ts";
+import { speaker, type Speaker } from "./profile.ts";
 import { sender } from "./send.ts";
 
 /** File of the doctor and the hash of its content, set by the build. */
@@ -21,7 +22,9 @@ export type { Core };
 
 /** Called once by the first half; what it returns is added to that half. */
 export const begin = (core: Core) => {
+  const profile = speaker(core);
   const commands: Record<string, (...args: never[]) => unknown> = {
+    profile,
     doctor: () => core.load<{ doctor(core: Core): unknown }>(PORTICO_DOCTOR, PORTICO_DOCTOR_HASH).then(({ doctor }) => doctor(core)),
   };
   const sending = sender(core);
@@ -30,8 +33,8 @@ export const begin = (core: Core) => {
   const gadget = (at: Element): void => {
     if (!gadgets && core.silent()) return;
     gadgets ??= core
-      .load<{ gadgets(core: Core): Gadgets }>(PORTICO_GADGET, PORTICO_GADGET_HASH)
-      .then(({ gadgets }) => gadgets(core));
+      .load<{ gadgets(core: Core, profile: Speaker): Gadgets }>(PORTICO_GADGET, PORTICO_GADGET_HASH)
+      .then(({ gadgets }) => gadgets(core, profile));
     gadgets.then(({ gadget }) => gadget(at as HTMLElement)).catch(core.warn);
   };
   /** Whether this view is one of those whose cost is told: by default one in a hundred. */
