@@ -163,8 +163,8 @@ async fn what_somebody_reckoned_with_is_there_again() -> Result<()> {
     browser.until(&format!("{MONTHLY} return monthly != null")).await?;
     saves(&browser, 410).await?;
     let peter = world.server(Method::GET, "/v1/customers/peter", None).await?;
-    assert_eq!(peter.at("/attributes/saves_monthly"), &json!(410.0), "{}", peter.text);
-    assert_eq!(peter.at("/profile/saves_monthly/visitor/value"), &json!(410.0), "{}", peter.text);
+    assert_eq!(peter.at("/attributes/saves_monthly"), &json!(410), "{}", peter.text);
+    assert_eq!(peter.at("/profile/saves_monthly/visitor/value"), &json!(410), "{}", peter.text);
 
     // On another device, as soon as they are known there; by the page's own word too, for a form of its own.
     let desk = Browser::start().await?;
@@ -176,16 +176,13 @@ async fn what_somebody_reckoned_with_is_there_again() -> Result<()> {
     desk.run("document.querySelector('portico-gadget').scrollIntoView()").await?;
     desk.picture("bank-savings-filled-in").await?;
     let own = desk.run("return await portico('profile', { contact_time: 'evening' })").await?;
-    assert_eq!(own["attributes"], json!({ "contact_time": "evening", "saves_monthly": 410.0 }));
+    assert_eq!(own["attributes"], json!({ "contact_time": "evening", "saves_monthly": 410 }));
     assert!(own["left_off"].is_array() && own["visitor"].is_null(), "{own}");
     let wrong = "return await portico('profile', { age: 3 }).catch(error => error.message)";
     assert_eq!(desk.run(wrong).await?, "Nothing was remembered.");
 
     // What is out of the slider's range is its nearest end.
     put(&world, json!({ "saves_monthly": 1e6 })).await?;
-    desk.open(&savings).await?;
-    assert_eq!(opens_with(&desk).await?, "410", "what they said themselves goes before");
-    desk.run("await portico('profile', { saves_monthly: null })").await?;
     desk.open(&savings).await?;
     assert_eq!(opens_with(&desk).await?, "2000");
     Ok(())
@@ -194,7 +191,7 @@ async fn what_somebody_reckoned_with_is_there_again() -> Result<()> {
 /// What the bank's own servers say of Peter.
 async fn put(world: &World, attributes: Value) -> Result<()> {
     let answer = world.server(Method::PUT, "/v1/customers/peter", Some(&json!({ "attributes": attributes }))).await?;
-    anyhow::ensure!(answer.status == 200, "{}", answer.text);
+    anyhow::ensure!(answer.status < 300, "{} {}", answer.status, answer.text);
     Ok(())
 }
 

@@ -301,7 +301,22 @@ async fn a_framed_gadget_is_filled_in_for_whom_its_host_knows() -> Result<()> {
             .await?;
         browser.driver.enter_default_frame().await?;
     }
-    Ok(())
+    // Somebody logs in beside the frame: what they choose in it is theirs from then on.
+    let login = json!(world.identity_of("peter")?);
+    browser.run(&format!("await portico('identify', {login})")).await?;
+    enter_frame(&browser).await?;
+    browser
+        .run(&format!("{amount} box.value = 11000; box.dispatchEvent(new Event('change', {{ bubbles: true }}))"))
+        .await?;
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let peter = world.server(reqwest::Method::GET, "/v1/customers/peter", None).await?;
+        if peter.at("/attributes/wants_to_borrow") == &json!(11_000) {
+            return Ok(());
+        }
+        assert!(tokio::time::Instant::now() < end, "the frame does not know them: {}", peter.text);
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]

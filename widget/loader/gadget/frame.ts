@@ -46,9 +46,9 @@ const said = ({ consent, silent }: Core): unknown => (silent() ? "none" : consen
 /** Frames hear of a new word on consent at once: a withdrawal holds for them too. */
 export const tellFrames = (core: Core): void => tell({ type: "consent", consent: said(core) });
 
-/** One visitor on both sides, whoever was answered last: frames hear of the host's token, and that somebody was forgotten. */
-const pass = ({ hosts, keep }: Core): void => {
-  if (!hosts) keep((token) => tell({ type: "visitor", token }));
+/** One visitor on both sides, whoever was answered last: frames hear of the host's token, of a login, and that somebody was forgotten. */
+const pass = ({ hosts, jwt, keep }: Core): void => {
+  if (!hosts) keep((token) => tell({ type: "visitor", token, identity: jwt() || null }));
 };
 
 /** Takes over what a frame has learned, tells the others, and not the frame itself, which would say it again. */

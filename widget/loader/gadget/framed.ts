@@ -31,8 +31,8 @@ export const framed = async ({ agree, hosts, identify, keep, listen, remember, w
       if (data?.type === "visitor") {
         keep();
         // Whoever the host has forgotten is forgotten here too.
+        if (data.identity || !data.token) identify(data.identity);
         if (data.token) remember(data.token);
-        else identify(null);
         keep(tell);
       }
     };
