@@ -187,7 +187,7 @@ pub struct ProfileRequest {
     /// What the visitor has agreed to; the site's default where absent. It takes personalization to remember anything.
     #[serde(default)]
     pub consent: Option<Consent>,
-    /// Values by attribute; `null` takes one back. Attributes that are not named stay.
+    /// Values by attribute; `null` takes one back. Attributes that are not named stay; with none it only tells what is known.
     #[schema(value_type = Object)]
     pub attributes: BTreeMap<String, serde_json::Value>,
 }
@@ -201,7 +201,7 @@ pub struct OwnProfile {
     /// Forms that they began and did not finish, the latest last.
     #[serde(default)]
     pub left_off: Vec<Unfinished>,
-    /// The visitor token renewed, for whoever is not logged in.
+    /// The visitor token renewed, for whoever is not logged in and has said something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visitor: Option<String>,
 }

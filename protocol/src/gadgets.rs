@@ -1,6 +1,6 @@
 //! Gadgets: small applications of a site, run in its own pages, in partners' pages, or in a frame of ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portico_engine::config::{AttributeKind, Config};
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,7 @@ impl Gadget {
             }
         }
         let sums = [("/save/first", &save.first), ("/save/monthly", &save.monthly), ("/borrow/amount", &borrow.amount)];
+        let mut named = BTreeSet::new();
         for (place, slider) in sums.into_iter().chain(years) {
             if !slider.is_whole() {
                 add(place, "min, start and max ascend from 0 on, and step divides the way into at most 10,000");
@@ -128,6 +129,9 @@ impl Gadget {
                     &format!("{place}/attribute"),
                     "a number of the profile that somebody may say themselves (`by_visitor`)",
                 );
+            }
+            if slider.attribute.as_ref().is_some_and(|name| !named.insert(name)) {
+                add(&format!("{place}/attribute"), "another slider has it already");
             }
         }
         for (place, placement) in [("/save/placement", &save.placement), ("/borrow/placement", &borrow.placement)] {
@@ -232,6 +236,10 @@ mod tests {
                 "{attribute}"
             );
         }
+        let mut gadget = calculator();
+        gadget["save"]["monthly"]["attribute"] = json!("monthly");
+        gadget["borrow"]["amount"]["attribute"] = json!("monthly");
+        assert_eq!(wrong("one", gadget), ["/gadgets/one/borrow/amount/attribute"]);
     }
 
     #[test]

@@ -141,9 +141,17 @@ async fn saves(browser: &Browser, sum: u32) -> Result<()> {
     Ok(())
 }
 
-/// What the calculator opens with.
-async fn opens_with(browser: &Browser) -> Result<Value> {
-    browser.until(&format!("{MONTHLY} return monthly?.value")).await
+/// The calculator opens with so much. It does not wait long for what is known, so a busy machine is asked again.
+async fn opens_with(browser: &Browser, page: &str, sum: &str) -> Result<()> {
+    let mut found = Value::Null;
+    for _ in 0..3 {
+        browser.open(page).await?;
+        found = browser.until(&format!("{MONTHLY} return monthly?.value")).await?;
+        if found == sum {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("it opens with {found} instead of {sum}")
 }
 
 #[tokio::test]
@@ -151,17 +159,17 @@ async fn what_somebody_reckoned_with_is_there_again() -> Result<()> {
     let world = World::start().await?;
     let savings = format!("{}/en/savings", world.bank);
     let browser = Browser::start().await?;
-    browser.open(&savings).await?;
-    assert_eq!(opens_with(&browser).await?, "150", "nothing is known of them");
+    opens_with(&browser, &savings, "150").await.context("nothing is known of them")?;
     accept_all(&browser).await?;
     saves(&browser, 320).await?;
-    browser.open(&savings).await?;
-    assert_eq!(opens_with(&browser).await?, "320", "the device knows it");
+    until_said(&browser, 320).await?;
+    opens_with(&browser, &savings, "320").await.context("the device knows it")?;
 
     log_in(&browser, &world, "peter").await?;
     browser.open(&savings).await?;
     browser.until(&format!("{MONTHLY} return monthly != null")).await?;
     saves(&browser, 410).await?;
+    until_said(&browser, 410).await?;
     let peter = world.server(Method::GET, "/v1/customers/peter", None).await?;
     assert_eq!(peter.at("/attributes/saves_monthly"), &json!(410), "{}", peter.text);
     assert_eq!(peter.at("/profile/saves_monthly/visitor/value"), &json!(410), "{}", peter.text);
@@ -171,8 +179,7 @@ async fn what_somebody_reckoned_with_is_there_again() -> Result<()> {
     desk.open(&savings).await?;
     accept_all(&desk).await?;
     log_in(&desk, &world, "peter").await?;
-    desk.open(&savings).await?;
-    assert_eq!(opens_with(&desk).await?, "410");
+    opens_with(&desk, &savings, "410").await?;
     desk.run("document.querySelector('portico-gadget').scrollIntoView()").await?;
     desk.picture("bank-savings-filled-in").await?;
     let own = desk.run("return await portico('profile', { contact_time: 'evening' })").await?;
@@ -183,9 +190,28 @@ async fn what_somebody_reckoned_with_is_there_again() -> Result<()> {
 
     // What is out of the slider's range is its nearest end.
     put(&world, json!({ "saves_monthly": 1e6 })).await?;
-    desk.open(&savings).await?;
-    assert_eq!(opens_with(&desk).await?, "2000");
+    opens_with(&desk, &savings, "2000").await?;
+    // Who moves another slider says nothing of this one.
+    let term = format!(
+        "{MONTHLY} const term = gadget.querySelectorAll('.field')[2].querySelector('input[type=number]'); \
+                        term.value = 7; term.dispatchEvent(new Event('change', {{ bubbles: true }}))"
+    );
+    desk.run(&term).await?;
+    desk.until(&format!(
+        "{MONTHLY} return gadget.querySelector('portico-offers')?.shadowRoot?.querySelector('.card') != null"
+    ))
+    .await?;
+    let peter = world.server(Method::GET, "/v1/customers/peter", None).await?;
+    assert_eq!(peter.at("/attributes/saves_monthly"), &json!(1e6), "{}", peter.text);
+    // Whoever logs out takes their figures along.
+    desk.run("portico('identify', null)").await?;
+    desk.until(&format!("{MONTHLY} return monthly?.value === '150'")).await?;
     Ok(())
+}
+
+async fn until_said(browser: &Browser, sum: u32) -> Result<()> {
+    let said = format!("return (await portico('profile')).attributes.saves_monthly === {sum}");
+    browser.until(&said).await.map(drop)
 }
 
 /// What the bank's own servers say of Peter.
@@ -201,7 +227,7 @@ async fn who_refuses_leaves_nothing_behind() -> Result<()> {
     let browser = Browser::start().await?;
     // Everything that leaves the page is looked at, beacons included.
     let listen = "const own = fetch; window.sent = []; \
-                  window.fetch = (to, init) => { if (String(to).includes('/v1/')) sent.push(JSON.parse(init.body)); return own(to, init); };";
+                  window.fetch = (to, init) => { if (String(to).includes('/v1/') && init?.body) sent.push(JSON.parse(init.body)); return own(to, init); };";
     browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": listen })).await?;
     browser.open(&format!("{}/en/", world.bank)).await?;
     browser.until(&offer_in("home-hero")).await?;
@@ -211,7 +237,11 @@ async fn who_refuses_leaves_nothing_behind() -> Result<()> {
     browser.until(&offer_in("account-top")).await?;
     browser.open(&format!("{}/en/savings", world.bank)).await?;
     browser.until(&offer_in("product-side")).await?;
-    browser.run("await portico('track', 'calculator_used', { sum: 5 })").await?;
+    browser.until(&format!("{MONTHLY} return monthly != null")).await?;
+    saves(&browser, 320).await?;
+    browser.until("return sent.some(body => body.events?.some(event => event.name === 'calculator_used'))").await?;
+    let refused = "return await portico('profile', { saves_monthly: 1 }).catch(error => error.message)";
+    assert_eq!(browser.run(refused).await?, "no consent to personalization");
     let stored = "return [...Object.keys(localStorage), ...Object.keys(sessionStorage)].filter(key => key.startsWith('portico'))";
     assert_eq!(browser.run(stored).await?, json!([]));
     let sent = browser.until("return sent.length > 1 && sent").await?;

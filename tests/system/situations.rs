@@ -165,17 +165,31 @@ async fn a_page_that_moves_is_asked_for_once_each_time() -> Result<()> {
 #[tokio::test]
 async fn a_page_kept_in_the_back_forward_cache_is_a_view_again() -> Result<()> {
     let world = World::start().await?;
-    let browser = Browser::start().await?;
-    witness(&browser).await?;
-    open(&browser, &world, "back").await?;
-    browser.until(&offer_in("home-hero")).await?;
-    browser.run("window.kept = true; addEventListener('pageshow', event => window.came_back = event.persisted); document.querySelector('main a').click()").await?;
-    browser.until("return location.pathname.endsWith('/head/') && document.readyState === 'complete'").await?;
-    browser.driver.back().await?;
-    browser.until("return window.kept && window.came_back === true").await.context("it was not kept")?;
-    browser.until("return window.decided.length >= 4").await?;
-    browser.until(&offer_in("home-hero")).await?;
-    fits(&browser, "back").await
+    let leave = "document.querySelector('main a').click()";
+    // Somebody looks at it, or is gone before what comes after the first offer has been fetched.
+    for early in [false, true] {
+        let browser = Browser::start().await?;
+        witness(&browser).await?;
+        let noted = format!(
+            "if (location.pathname.endsWith('/back/')) {{ \
+               addEventListener('pageshow', event => {{ if (event.persisted) window.came_back = true }}); \
+               if ({early}) addEventListener('portico:decision', () => setTimeout(() => {leave}), {{ once: true }}) }}"
+        );
+        browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": noted })).await?;
+        open(&browser, &world, "back").await?;
+        if !early {
+            browser.until(&offer_in("home-hero")).await?;
+            browser.until("return window.seen?.length > 0").await?;
+            browser.run(leave).await?;
+        }
+        browser.until("return location.pathname.endsWith('/head/') && document.readyState === 'complete'").await?;
+        browser.driver.back().await?;
+        browser.until("return window.came_back").await.context("it was not kept")?;
+        browser.until("return window.decided.length >= 4").await.with_context(|| format!("early: {early}"))?;
+        browser.until(&offer_in("home-hero")).await?;
+        fits(&browser, "back").await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -294,12 +308,12 @@ async fn a_framed_gadget_is_filled_in_for_whom_its_host_knows() -> Result<()> {
             .run(&format!("{amount} document.querySelector('portico-gadget').shadowRoot.querySelectorAll('input[type=radio]')[1].click(); \
                   box.value = {leaves}; box.dispatchEvent(new Event('change', {{ bubbles: true }}))"))
             .await?;
-        browser
-            .until(&format!(
-                "return {GADGET}.querySelector('portico-offers')?.shadowRoot?.querySelector('.card') != null"
-            ))
-            .await?;
+        let said = format!("return (await portico('profile')).attributes.wants_to_borrow === {leaves}");
+        browser.until(&said).await.context("the frame does not remember it")?;
+        let token = "return localStorage['portico.visitor.pk_demo']";
+        let kept = browser.until(token).await?;
         browser.driver.enter_default_frame().await?;
+        browser.until(&format!("{token} === {kept}")).await.context("the host does not hear of it")?;
     }
     // Somebody logs in beside the frame: what they choose in it is theirs from then on.
     let login = json!(world.identity_of("peter")?);
@@ -456,6 +470,31 @@ async fn a_frame_and_its_host_know_one_visitor() -> Result<()> {
     browser.run("portico('identify', null)").await?;
     enter_frame(&browser).await?;
     browser.until(&format!("{token} !== {after}")).await.context("the frame still knows who was forgotten")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_about_whom_we_forgot_is_nobodys() -> Result<()> {
+    let world = World::start().await?;
+    let browser = Browser::start().await?;
+    // The first answer comes at once, the second late, the third later still.
+    let late = "window.portico = function () { (portico.q = portico.q || []).push(arguments) }; portico('consent', 'all'); \
+        const own = fetch, delays = window.delays = [0, 400, 1300]; window.arrived = 0; \
+        window.fetch = async (to, init) => { \
+            const delay = String(to).endsWith('/v1/decide') ? delays.shift() : undefined; \
+            const answer = await own(to, init); \
+            if (delay !== undefined) { await new Promise(done => setTimeout(done, delay)); arrived++ } \
+            return answer \
+        }";
+    browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": late })).await?;
+    open(&browser, &world, "head").await?;
+    browser.until("return localStorage['portico.visitor.pk_demo']").await?;
+    let kept = "const pause = ms => new Promise(done => setTimeout(done, ms)); \
+        portico('refresh'); while (delays.length > 1) await pause(10); portico('identify', null); \
+        while (arrived < 2) await pause(10); await pause(100); \
+        return [arrived, localStorage['portico.visitor.pk_demo'] ?? null]";
+    assert_eq!(browser.run(kept).await?, json!([2, null]));
+    browser.until("return localStorage['portico.visitor.pk_demo']").await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ import { sleep } from "./help.ts";
 import { address, emit, listen, warn } from "./page.ts";
 import { post } from "./post.ts";
 import type { Slot } from "./slot.ts";
-import { identified, remember, silent, turnPage } from "./visitor.ts";
+import { identified, remember, renewed, silent, turnPage } from "./visitor.ts";
 
 export interface Offer {
   offer: string;
@@ -63,7 +63,7 @@ const ready = until("DOMContentLoaded", document.readyState === "loading").then(
   until("prerenderingchange", (document as { prerendering?: boolean }).prerendering),
 );
 
-/** Asks soon for these slots, or for all; calls that come together become one question. */
+/** Asks soon for these slots, or for all, and first who is there; calls that come together become one question. */
 export const ask = (some: Iterable<Slot> = slots): Promise<void> => {
   for (const slot of some) due.add(slot);
   return (asking ??= ready.then(() => sleep(round && 50)).then(decide));
@@ -79,34 +79,37 @@ const decide = async (): Promise<void> => {
   const asked: Slot[] = [];
   for (const slot of due) if (!slot.at.isConnected || (asked.length < MOST && asked.push(slot))) due.delete(slot);
   if (silent()) return;
-  if (!asked.length) return void half.fetch().catch(warn);
 
   const turn = ++round;
   for (const slot of asked) slot.turn = turn;
   const signal = AbortSignal.timeout(DEADLINE_MS);
+  await identified(() => {
+    again = true;
+    void ask();
+  }).catch(warn);
+  if (!asked.length) return void half.fetch().catch(warn);
+
   let status = 200;
   try {
-    await identified(() => {
-      again = true;
-      void ask();
-    }).catch(warn);
     const question = {
       again,
       locale: locale(),
       ...facts,
       page: { url: address(), title: document.title, referrer: document.referrer },
       placements: asked.map(({ at }) => ({
-        id: at.getAttribute("placement"),
-        count: +at.getAttribute("count")! || undefined,
+        id: at.placement,
+        count: +at.count! || undefined,
       })),
       html: true,
     };
     again = undefined;
+    const before = renewed;
     const response = await post("decide", question, signal);
     ({ status } = response);
     const answer: Answer = await response.json();
     if (silent()) return;
-    remember(answer.visitor);
+    // Somebody has been forgotten meanwhile, or said something: that answer knows nothing of it.
+    if (before === renewed) remember(answer.visitor);
     asked.forEach((slot, at) => {
       if (slot.turn === turn) slot.show(answer, answer.placements[at]!);
     });
@@ -116,7 +119,7 @@ const decide = async (): Promise<void> => {
     for (const slot of asked)
       if (slot.turn === turn) {
         slot.restore();
-        emit(slot.at, "error", { code, placement: slot.at.getAttribute("placement") });
+        emit(slot.at, "error", { code, placement: slot.at.placement });
       }
   }
   // What has just been painted goes first, with its pictures.

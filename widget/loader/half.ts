@@ -4,8 +4,4 @@
 import type { Half } from "./more/more.ts";
 
 /** Fetches the second half, once; what is in it appears here when it has come. */
-export const half = {} as {
-  fetch(): Promise<Half>;
-  /** The visitor's token is another one. */
-  remembered?: ((token?: string | null) => void) | undefined;
-} & Partial<Half>;
+export const half = {} as { fetch(): Promise<Half> } & Partial<Half>;

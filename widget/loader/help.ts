@@ -1,4 +1,9 @@
-// Small helpers without a state, so that both halves can have them.
+// Small helpers and bounds without a state, so that both halves can have them.
+
+/** Below the edge's 50, so that a batch with its tokens stays within the 64 kB a browser sends from a dying page. */
+export const BATCH = 40;
+/** More than a long visit leaves unsent. Beyond it the oldest tracked event goes, else the newcomer. */
+export const MOST = 200;
 
 /** What fails in here stays in here: storage that throws in blocked frames, markup that a policy refuses. */
 export const attempt = <T>(risky: () => T): T | undefined => {

@@ -9,9 +9,9 @@ import type { Half } from "./more/more.ts";
 import { attempt, sheet } from "./help.ts";
 import { address, edge, emit, hosts, life, listen, load, site, warn } from "./page.ts";
 import { post } from "./post.ts";
-import { BATCH, KEY, MOST, leave, queue, report, send, stored } from "./queue.ts";
+import { KEY, leave, queue, report, send, stored } from "./queue.ts";
 import { PorticoGadget, PorticoOffers, policy } from "./slot.ts";
-import { agree, consent, forget, granted, identified, identify, jwt, remember, silent, visitor, type Consent } from "./visitor.ts";
+import { agree, consent, ear, forget, granted, identify, jwt, remember, silent, visitor, type Consent } from "./visitor.ts";
 
 /** File of the second half and the hash of its content, set by the build. */
 declare const PORTICO_MORE: string;
@@ -19,19 +19,17 @@ declare const PORTICO_MORE_HASH: string;
 
 /** What the second half has of us. */
 const core = {
-  BATCH,
   KEY,
-  MOST,
   address,
   agree,
   ask,
   consent,
+  ear,
   edge,
   emit,
   facts,
   granted,
   hosts,
-  identified,
   identify,
   life,
   listen,
@@ -50,10 +48,6 @@ const core = {
   stored,
   visitor,
   warn,
-  /** Hears of the visitor's token whenever it is another one. */
-  keep(heard?: (token?: string | null) => void) {
-    half.remembered = heard;
-  },
   /** The address of the latest question. */
   asked: () => here,
   /** The identity token of the latest question. */
@@ -145,10 +139,9 @@ attempt(() => {
   document.adoptedStyleSheets.push(sheet(":where(portico-offers,portico-gadget):not([hidden]){display:block}"));
   customElements.define("portico-offers", PorticoOffers);
   customElements.define("portico-gadget", PorticoGadget);
-  // A page that goes is hidden too, in every browser that knows our style sheets.
-  listen(window, "pageshow visibilitychange", (event) => {
-    if (document.hidden) leave();
-    // Out of the back/forward cache: a new view of the page.
+  listen(window, "pagehide visibilitychange", (event) => {
+    if (document.hidden || event.type === "pagehide") leave();
+    // Into the back/forward cache: what comes out of it is a new view, whose question waits while the page is frozen.
     if ((event as PageTransitionEvent).persisted) void ask();
   });
 });

@@ -21,9 +21,10 @@ export let warn = (what: unknown): void => {
   attempt(() => console.warn("portico:", what));
 };
 
-/** Listens until `destroy`. */
-export const listen = (to: EventTarget, names: string, heard: (event: Event) => void): void =>
-  names.split(" ").forEach((name) => to.addEventListener(name, heard, { signal: life.signal }));
+/** Listens until `destroy`: of its options a listener reads the `signal`, which a controller has. */
+export const listen = (to: EventTarget, names: string, heard: (event: Event) => void): void => {
+  for (const name of names.split(" ")) to.addEventListener(name, heard, life);
+};
 
 /** Tells the page, by an event that rises from the element. */
 export const emit = (at: EventTarget, name: string, detail: object): void => {

@@ -101,8 +101,9 @@ export interface Portico {
   /** Done, and `heard` called, once the page's first question has been answered, whatever the answer. */
   (command: "ready", heard?: () => void): Promise<unknown> | void;
   /**
-   * Tells what somebody says of themselves, and has what is known of them that they may say: to fill forms in with. Takes consent
-   * to personalization.
+   * Tells what somebody says of themselves, by attribute (`null` takes it back), and has what is known of them that they may say:
+   * to fill forms in with. Rejected without consent to personalization, without a network, and with what nobody may say of
+   * themselves.
    */
   (command: "profile", says?: Record<string, unknown>): Promise<PorticoProfile> | void;
   /** What is wrong with the installation in this page, and how to mend it; also told in the console. */

@@ -2,7 +2,7 @@
 // again is always safe. `more/send.ts` sends; here is only what must work from the first moment to the page's last.
 
 import { half } from "./half.ts";
-import { attempt } from "./help.ts";
+import { BATCH, MOST, attempt } from "./help.ts";
 import { site } from "./page.ts";
 import { post } from "./post.ts";
 import { granted, silent } from "./visitor.ts";
@@ -16,10 +16,6 @@ interface Happening {
 }
 export type Queued = Happening & { id: string; at: number };
 
-/** Below the edge's 50, so that a batch with its tokens stays within the 64 kB a browser sends from a dying page. */
-export const BATCH = 40;
-/** More than a long visit leaves unsent. Beyond it the oldest tracked event goes, else the newcomer. */
-export const MOST = 200;
 /**
  * Only with consent to analytics. In sessionStorage: the offer that led here, for the tab's next page. In localStorage, with
  * a name of the page added: what it left unsent, for whichever page of the site comes next.

@@ -25,7 +25,7 @@ const turn = ({ children }: Element): void => {
 
 export interface Slot {
   /** Where it is. */
-  at: HTMLElement;
+  at: PorticoOffers;
   /** The latest question that is to be answered here. */
   turn?: number;
   /** What is painted here, and its cards. */
@@ -45,7 +45,7 @@ export interface Slot {
   tell(type: "impression" | "click" | "dismiss", offer: Pick<Offer, "offer" | "token">): void;
 }
 
-const slotAt = (at: HTMLElement): Slot => {
+const slotAt = (at: PorticoOffers): Slot => {
   const paint = async (placement: Placement, style: string): Promise<void> => {
     const { html, offers } = placement;
     const now = slot.turn;
@@ -123,6 +123,11 @@ const reflecting = (...names: string[]) => {
   return Reflecting;
 };
 
+export interface PorticoOffers {
+  placement: string | null;
+  count: string | null;
+  height: string | null;
+}
 export class PorticoOffers extends reflecting("placement", "count", "height") {
   static observedAttributes = ["placement", "count"];
   #slot = slotAt(this);
@@ -130,7 +135,7 @@ export class PorticoOffers extends reflecting("placement", "count", "height") {
   connectedCallback(): void {
     slots.add(this.#slot);
     // Without a height this is no length, and so is ignored.
-    this.style.minHeight = this.getAttribute("height") + "px";
+    this.style.minHeight = this.height + "px";
     // What has been painted moves with its element.
     if (!this.shadowRoot) void ask([this.#slot]);
   }

@@ -1,6 +1,5 @@
 // Who looks at the page, as far as they and the site allow us to know.
 
-import { half } from "./half.ts";
 import { attempt, sleep } from "./help.ts";
 import { life, site, warn } from "./page.ts";
 
@@ -35,16 +34,27 @@ export const consent = (): object | undefined =>
 export const visitor = (): string | null =>
   (token ??= (granted("personalization") && attempt(() => localStorage[KEY] as string)) || null);
 
+/** Hears of the visitor's token when it has become another one; none when they are forgotten. */
+export const ear: { heard?: ((token: string | null) => void) | undefined } = {};
+
+/** How often it has. */
+export let renewed = 0;
+
 /** Takes the token of an answer; kept beyond the page only with consent. */
 export const remember = (next: string | null | undefined): void => {
-  if (token !== next) half.remembered?.(next);
+  if (next && token !== next) {
+    renewed++;
+    ear.heard?.(next);
+  }
   token = next;
   if (next && granted("personalization")) attempt(() => (localStorage[KEY] = next));
 };
 
 /** Forgets the visitor, here and in storage. */
 export const forget = (): void => {
-  half.remembered?.((token = null));
+  renewed++;
+  token = null;
+  ear.heard?.(token);
   attempt(() => delete localStorage[KEY]);
 };
 
@@ -71,7 +81,11 @@ export const identify = (who: Identity): void => {
 export const identified = async (again: () => void): Promise<void> => {
   const found = late ?? (async () => (typeof identity === "function" ? identity() : identity))();
   late = jwt = undefined;
-  jwt = await Promise.race([found, sleep(300)]);
+  const who = identity;
+  const name = await Promise.race([found, sleep(300)]);
+  // Somebody else by now.
+  if (who !== identity) return;
+  jwt = name;
   if (jwt === 0) {
     late = found;
     found.then(again, warn);

@@ -61,20 +61,29 @@ pub(crate) async fn put(mut request: Request, env: &Env, context: &Context) -> R
     let config = &snapshot.settings.config.profile;
     let said = asked.attributes.iter().map(|(attribute, value)| memory::said(config, attribute, value, now_ms));
     if let Some(token) = &asked.identity {
-        let customer = known(env, snapshot, token).await?;
-        let say = Say { said: said.collect() };
-        let (profile, stream) = call(env, &visitor::name(&snapshot.site, &customer), &say).await?;
+        let object = visitor::name(&snapshot.site, &known(env, snapshot, token).await?);
+        let (profile, stream) = if asked.attributes.is_empty() {
+            let held = call(env, &object, &LookUp {}).await?;
+            (held.profile, held.stream)
+        } else {
+            call(env, &object, &Say { said: said.collect() }).await?
+        };
         return Response::json(200, &own(snapshot, &profile, &stream, None));
     }
     let open = |token: &str| {
         snapshot.settings.keyring.open::<VisitorRecord>(Purpose::Visitor, &snapshot.site, token, now_ms).ok()
     };
     let mut visitor = asked.visitor.as_deref().and_then(open).map_or_else(|| memory::anybody(now_ms), Ok)?;
-    said.for_each(|said| visitor.portrait.say(said));
-    visitor.seen_ms = now_ms;
+    let renewed = if asked.attributes.is_empty() {
+        None
+    } else {
+        said.for_each(|said| visitor.portrait.say(said));
+        visitor.seen_ms = now_ms;
+        Some(seal_visitor(snapshot, &visitor)?)
+    };
     let mut profile = Profile::new();
     visitor.portrait.tell(&mut profile);
-    Response::json(200, &own(snapshot, &profile, &visitor.portrait.stream, Some(seal_visitor(snapshot, &visitor)?)))
+    Response::json(200, &own(snapshot, &profile, &visitor.portrait.stream, renewed))
 }
 
 /// `POST /v1/identify`.

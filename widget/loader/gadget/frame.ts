@@ -46,22 +46,33 @@ const said = ({ consent, silent }: Core): unknown => (silent() ? "none" : consen
 /** Frames hear of a new word on consent at once: a withdrawal holds for them too. */
 export const tellFrames = (core: Core): void => tell({ type: "consent", consent: said(core) });
 
-/** One visitor on both sides, whoever was answered last: frames hear of the host's token, of a login, and that somebody was forgotten. */
-const pass = ({ hosts, jwt, keep }: Core): void => {
-  if (!hosts) keep((token) => tell({ type: "visitor", token, identity: jwt() || null }));
+/** What frames hear of the host's visitor: their token, none when they have been forgotten, and who is logged in. */
+const word = ({ jwt }: Core, token: string | null) => ({ type: "visitor", token, identity: jwt() || null });
+
+/** Somebody has been forgotten. */
+let left = (): void => {};
+
+/** One visitor on both sides, whoever was answered last. */
+const pass = (core: Core): void => {
+  if (core.hosts) return;
+  core.ear.heard = (token) => {
+    tell(word(core, token));
+    if (!token) left();
+  };
 };
 
 /** Takes over what a frame has learned, tells the others, and not the frame itself, which would say it again. */
 const takeOver = (core: Core, from: Guest, token: unknown): void => {
   if (typeof token !== "string") return;
-  core.keep();
+  core.ear.heard = undefined;
   core.remember(token);
   pass(core);
-  for (const { port } of present()) if (port !== from.port) port?.postMessage({ type: "visitor", token });
+  for (const { port } of present()) if (port !== from.port) port?.postMessage(word(core, token));
 };
 
 /** Listens for what frames say before they have a channel, and for what the browser says of them. */
-export const host = (core: Core): void => {
+export const host = (core: Core, forgotten: () => void): void => {
+  left = forgotten;
   const { edge, listen } = core;
   // The frame says when it is there, and again when it has loaded anew.
   listen(window, "message", (event) => {

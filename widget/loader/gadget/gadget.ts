@@ -40,15 +40,18 @@ interface Settings {
 const sliders = ({ save, borrow }: Settings, purpose: Purpose): Slider[] =>
   purpose === "save" ? [save.first, save.monthly, save.years] : [borrow.amount, borrow.years];
 
-/** The nearest value that can be chosen. */
+/** The nearest value that can be chosen, as the calculator has it for what is typed. */
 const nearest = ({ min, max, step }: Slider, value: number): number =>
   Math.min(max, Math.max(min, min + Math.round((value - min) / step) * step));
 
-/** How long a gadget that is ready waits for what is known of its visitor. */
+/** How long a gadget that is ready waits for what is known of its visitor, and offers for what they said. */
 const PATIENCE_MS = 400;
+const SAYING_MS = 1500;
 
 interface Shown {
   end(): void;
+  /** It has figures of somebody's. */
+  personal?(): boolean;
 }
 
 /** Room for the offers that follow, so that nothing moves when they come. */
@@ -57,8 +60,6 @@ const FOLLOW = sheet(":host{flex-grow:1}.follow{min-block-size:13em;margin-block
 export const gadgets = (core: Core, profile: Speaker) => {
   const { ask, edge, emit, facts, locale, report, silent, site, warn } = core;
   const wanted = (): string => facts.locale ?? locale();
-  /** In a frame: the host has said who is there, or says nothing. */
-  const told = framed(core);
   /** What is shown for an element, and how it ends. */
   const shown = new Map<Element, Shown>();
 
@@ -69,13 +70,17 @@ export const gadgets = (core: Core, profile: Speaker) => {
   const inline = async (at: HTMLElement, name: string, settings: Settings, stands: () => boolean): Promise<Shown> => {
     // What is known of the visitor comes while the module does.
     const all = [...sliders(settings, "save"), ...sliders(settings, "borrow")];
-    const known = all.some(({ attribute }) => attribute) ? told.then(() => profile()).catch(() => {}) : undefined;
+    const known = all.some(({ attribute }) => attribute) && told.then(() => profile()).catch(() => {});
     const calculator = await start<Calculator>(core, PORTICO_CALCULATOR, PORTICO_CALCULATOR_JS_HASH, PORTICO_CALCULATOR_WASM_HASH);
+    let personal = false;
     const own = await Promise.race([known, sleep(PATIENCE_MS)]);
     if (own)
       for (const slider of all) {
-        const value = own.attributes[slider.attribute!];
-        if (typeof value === "number") slider.start = nearest(slider, value);
+        const value = slider.attribute && own.attributes[slider.attribute];
+        if (typeof value === "number") {
+          slider.start = nearest(slider, value);
+          personal = true;
+        }
       }
     if (!stands()) throw "something else is wanted by now";
     const root = at.shadowRoot ?? at.attachShadow({ mode: "open" });
@@ -84,14 +89,24 @@ export const gadgets = (core: Core, profile: Speaker) => {
     const follow = Object.assign(document.createElement("div"), { className: "follow" });
     root.replaceChildren(face, follow);
     let offers: HTMLElement | undefined;
+    let latest = 0;
     const mounted = calculator.mount(face, { ...settings, purpose: at.getAttribute("purpose") }, wanted(), async (purpose, sum, chosen) => {
-      // The sum is rounded: it decides what fits, and says no more of anybody than it must.
+      // What decides what fits is rounded: it says no more of anybody than it must.
       facts.context = { ...facts.context, calculator_purpose: purpose, calculator_sum: +sum.toPrecision(2) };
       report({ type: "track", name: "calculator_used", props: { purpose, years: chosen.at(-1) } });
       emit(at, "gadget", { name, purpose });
-      const said = sliders(settings, purpose).flatMap(({ attribute }, at) => (attribute ? [[attribute, chosen[at]]] : []));
-      // What comes next is decided by whom this tells of.
-      if (said[0]) await profile(Object.fromEntries(said)).catch(() => {});
+      // They say what they have moved, and nothing of what they found there.
+      const turn = ++latest;
+      const moved = sliders(settings, purpose).map((slider, index) => ({ slider, value: chosen[index]! }))
+        .filter(({ slider, value }) => slider.attribute && slider.start !== value);
+      if (moved[0]) {
+        personal = true;
+        const says = Object.fromEntries(moved.map(({ slider, value }) => [slider.attribute, value]));
+        const said = profile(says).then(() => moved.forEach(({ slider, value }) => (slider.start = value)));
+        // The offers that follow are decided for whom this tells of.
+        await Promise.race([said.catch(() => {}), sleep(SAYING_MS)]);
+        if (turn !== latest) return;
+      }
       const { placement } = settings[purpose];
       if (offers?.getAttribute("placement") === placement) return void ask([...core.slots].filter((slot) => slot.at === offers));
       offers = document.createElement("portico-offers");
@@ -99,7 +114,9 @@ export const gadgets = (core: Core, profile: Speaker) => {
       follow.replaceChildren(offers);
     });
     return {
+      personal: () => personal,
       end() {
+        latest = 0;
         mounted.free();
         root.replaceChildren(document.createElement("slot"));
       },
@@ -169,20 +186,27 @@ export const gadgets = (core: Core, profile: Speaker) => {
     }
   };
   const changes = new MutationObserver((records) => {
-    for (const at of new Set(records.map(({ target }) => target as HTMLElement))) {
-      shown.get(at)?.end();
-      shown.delete(at);
-      void gadget(at);
-    }
+    new Set(records.map(({ target }) => target as HTMLElement)).forEach(anew);
   });
+  const anew = (at: Element): void => {
+    shown.get(at)?.end();
+    shown.delete(at);
+    void gadget(at as HTMLElement);
+  };
+  /** Somebody has been forgotten: so are their figures. */
+  const forgotten = (): void => {
+    for (const [at, { personal }] of [...shown]) if (personal?.()) anew(at);
+  };
   const all = (): void => document.querySelectorAll<HTMLElement>("portico-gadget").forEach((at) => void gadget(at));
+  host(core, forgotten);
+  /** In a frame: the host has said who is there, or says nothing. */
+  const told = framed(core, forgotten);
   all();
   core.life.signal.addEventListener("abort", () => {
     changes.disconnect();
     for (const { end } of shown.values()) end();
     shown.clear();
   });
-  host(core);
   /** After a word on consent: without any network there are no gadgets, and with it they come again. */
   const agreed = (): void => {
     tellFrames(core);

@@ -1,10 +1,10 @@
 // Events on their way to the edge. Nothing leaves the queue before the edge has confirmed it.
 
-import { attempt } from "../help.ts";
+import { BATCH, MOST, attempt } from "../help.ts";
 import type { Core } from "./more.ts";
 
 export const sender = (core: Core) => {
-  const { BATCH, KEY, MOST, address, granted, queue, remember, send, stored } = core;
+  const { KEY, address, granted, queue, remember, send, stored } = core;
   /** Set while something is under way or about to be. */
   let timer: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
@@ -29,13 +29,14 @@ export const sender = (core: Core) => {
     const batch = queue.slice(0, BATCH);
     if (batch[0])
       try {
+        const before = core.visitor();
         const answer = await send(batch);
         const { status } = answer;
         // Any other 4xx is the edge's last word.
         if (status > 499 || status === 429) throw answer.headers.get("retry-after");
-        // What was put away is remembered in the visitor's token.
+        // What was put away is remembered in the visitor's token, unless it is another one by now.
         const { visitor } = await answer.json().catch(() => 0);
-        if (visitor) remember(visitor);
+        if (visitor && core.visitor() === before) remember(visitor);
         replace(queue.filter((event) => !batch.includes(event)));
         failures = 0;
       } catch (after) {

@@ -14,7 +14,7 @@ interface Why {
   close: string;
 }
 
-const STYLE = `.reasons{position:fixed;inset:0;margin:auto;inline-size:min(30em,100vi - 32px);max-block-size:calc(100vb - 32px);
+const CSS = `.reasons{position:fixed;inset:0;margin:auto;inline-size:min(30em,100vi - 32px);max-block-size:calc(100vb - 32px);
 overflow:auto;padding:24px;border:1px solid var(--line);border-radius:var(--radius);background:var(--surface);color:var(--text);
 box-shadow:0 12px 40px #0004;text-align:start}
 .reasons::backdrop{background:#0006}
@@ -23,7 +23,7 @@ box-shadow:0 12px 40px #0004;text-align:start}
 .reasons ul{padding-inline-start:1.25em}
 .reasons li{display:list-item;list-style:disc}
 .reasons .close{justify-self:start;margin:0;min-block-size:44px;padding:8px 20px;border:1px solid var(--line);border-radius:var(--portico-radius-control,6px);background:none;color:inherit;font:inherit;cursor:pointer}`;
-/** Made when somebody asks for the first time. */
+/** The sheet of it, made when somebody asks for the first time. */
 let style: CSSStyleSheet | undefined;
 
 const add = (to: Element, name: string, text = ""): HTMLElement => {
@@ -43,7 +43,7 @@ export const why = async ({ edge, facts, locale, site, warn }: Core, { at }: Slo
     const answer = await fetch(edge + "/v1/why", { method: "POST", body, credentials: "omit", signal: AbortSignal.timeout(5e3) });
     if (!answer.ok) throw answer.status;
     const { title, text, reasons, end, close, locale: lang }: Why = await answer.json();
-    style ??= sheet(STYLE);
+    style ??= sheet(CSS);
     if (!root.adoptedStyleSheets.includes(style)) root.adoptedStyleSheets = [...root.adoptedStyleSheets, style];
     const box = add(face, "div");
     Object.assign(box, { className: "reasons", popover: "auto", lang, dir: "auto", role: "dialog", ariaLabel: title });
