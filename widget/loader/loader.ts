@@ -140,7 +140,8 @@ attempt(() => {
   customElements.define("portico-offers", PorticoOffers);
   customElements.define("portico-gadget", PorticoGadget);
   listen(window, "pagehide visibilitychange", (event) => {
-    if (document.hidden || event.type === "pagehide") leave();
+    // Into view too: what waits has somebody who looks at it, and goes at once.
+    leave();
     // Into the back/forward cache: what comes out of it is a new view, whose question waits while the page is frozen.
     if ((event as PageTransitionEvent).persisted) void ask();
   });

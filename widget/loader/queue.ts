@@ -40,7 +40,7 @@ export const report = (event: Happening): void => {
 export const send = (events: Queued[] = queue.slice(0, BATCH)): Promise<Response> =>
   post("events", { events }, AbortSignal.timeout(1e4));
 
-/** The page may go away: what waits goes now, and stays in store where that is allowed. */
+/** The page goes, perhaps for good, or comes into view: what waits goes now, and stays in store where that is allowed. */
 export const leave = (): void => {
   if (queue[0]) void (half.flush?.() ?? send().catch(() => {}));
   if (granted("analytics"))

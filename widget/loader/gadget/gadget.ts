@@ -3,7 +3,7 @@
 
 import { sheet, sleep } from "../help.ts";
 import type { Core } from "../loader.ts";
-import type { Speaker } from "../more/profile.ts";
+import type { Speaker } from "../profile/profile.ts";
 import { start, type Glue } from "../start.ts";
 import { frame, host, launcher, tellFrames } from "./frame.ts";
 import { framed } from "./framed.ts";

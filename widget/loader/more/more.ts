@@ -2,10 +2,10 @@
 
 import type { Gadgets } from "../gadget/gadget.ts";
 import type { Core } from "../loader.ts";
+import type { Speaker } from "../profile/profile.ts";
 import { moves } from "./moves.ts";
 import { offers } from "./offers.ts";
 import { plain } from "./plain.ts";
-import { speaker, type Speaker } from "./profile.ts";
 import { sender } from "./send.ts";
 
 /** File of the doctor and the hash of its content, set by the build. */
@@ -17,12 +17,21 @@ declare const PORTICO_FIELD_HASH: string;
 /** File of what pages with gadgets need and the hash of its content, set by the build. */
 declare const PORTICO_GADGET: string;
 declare const PORTICO_GADGET_HASH: string;
+/** File of what people say of themselves and the hash of its content, set by the build. */
+declare const PORTICO_PROFILE: string;
+declare const PORTICO_PROFILE_HASH: string;
 
 export type { Core };
 
 /** Called once by the first half; what it returns is added to that half. */
 export const begin = (core: Core) => {
-  const profile = speaker(core);
+  let speaker: Promise<Speaker> | undefined;
+  const profile: Speaker = async (says) => {
+    speaker ??= core
+      .load<{ speaker(core: Core): Speaker }>(PORTICO_PROFILE, PORTICO_PROFILE_HASH)
+      .then(({ speaker }) => speaker(core));
+    return (await speaker)(says);
+  };
   const commands: Record<string, (...args: never[]) => unknown> = {
     profile,
     doctor: () => core.load<{ doctor(core: Core): unknown }>(PORTICO_DOCTOR, PORTICO_DOCTOR_HASH).then(({ doctor }) => doctor(core)),
@@ -52,7 +61,7 @@ export const begin = (core: Core) => {
     else document.querySelectorAll("portico-gadget").forEach(gadget);
   };
   const half = { ...sending, ...offers(core), commands, gadget, plain, resume };
-  moves(core, half.soon, half.painted);
+  moves(core, half.painted);
   document.querySelectorAll("portico-gadget").forEach(gadget);
   observe();
   return half;

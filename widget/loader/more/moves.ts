@@ -1,9 +1,9 @@
-// The page moves within its document, comes back.
+// The page moves within its document, and comes back into view.
 
 import type { Slot } from "../slot.ts";
 import type { Core } from "./more.ts";
 
-export const moves = (core: Core, soon: () => void, painted: (slot: Slot) => void): void => {
+export const moves = (core: Core, painted: (slot: Slot) => void): void => {
   const { address, ask, listen, slots } = core;
   const moved = () => {
     if (core.asked() !== address()) void ask();
@@ -12,8 +12,5 @@ export const moves = (core: Core, soon: () => void, painted: (slot: Slot) => voi
   const { navigation } = window as { navigation?: EventTarget };
   listen(navigation ?? window, "navigatesuccess click popstate", () => setTimeout(moved, 99));
 
-  listen(window, "pageshow visibilitychange", () => {
-    if (!document.hidden) soon();
-    slots.forEach(painted);
-  });
+  listen(window, "pageshow visibilitychange", () => slots.forEach(painted));
 };

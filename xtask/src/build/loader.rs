@@ -46,8 +46,12 @@ pub(crate) fn build(
         let doctor_file = assets.put_hashed("doctor", "js", &doctor)?;
         let field = bundle.make(&folder.join("field/field.ts"), Kind::Module, &[])?;
         let field_file = assets.put_hashed("field", "js", &field)?;
+        let profile = bundle.make(&folder.join("profile/profile.ts"), Kind::Module, &[])?;
+        let profile_file = assets.put_hashed("profile", "js", &profile)?;
         let names = [
-            ("PORTICO_FIELD", field_file.as_str()),
+            ("PORTICO_PROFILE", profile_file.as_str()),
+            ("PORTICO_PROFILE_HASH", &integrity(&profile)),
+            ("PORTICO_FIELD", &field_file),
             ("PORTICO_FIELD_HASH", &integrity(&field)),
             ("PORTICO_GADGET", &file),
             ("PORTICO_GADGET_HASH", &integrity(&gadget)),

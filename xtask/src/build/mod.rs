@@ -3,7 +3,7 @@
 //! ```text
 //! dist/edge/        the worker: index.js, index_bg.wasm
 //! dist/assets/      portico.js (loader, also under its release's name and pinned as portico-<hash>.js), more-<hash>.js,
-//!                   {gadget,doctor,field}-<hash>.js, {widget,calculator}-<hash>.{js,wasm}, console-<hash>.{js,wasm,css}, console.html; .br beside each
+//!                   {gadget,doctor,field,profile}-<hash>.js, {widget,calculator}-<hash>.{js,wasm}, console-<hash>.{js,wasm,css}, console.html; .br beside each
 //! dist/npm/         the package portico-web, ready for `npm pack`
 //! dist/sizes.json   {"artefacts":[{"name","raw","gzip","brotli"}]}
 //! ```

@@ -1,6 +1,6 @@
 // What somebody says of themselves, and what is known of it: forms come filled in, here and on their other devices.
 
-import type { Core } from "./more.ts";
+import type { Core } from "../loader.ts";
 
 /** What is known of somebody that they may say themselves. */
 export interface OwnProfile {
