@@ -21,9 +21,9 @@ export let warn = (what: unknown): void => {
   attempt(() => console.warn("portico:", what));
 };
 
-/** Listens until `destroy`: of its options a listener reads the `signal`, which a controller has. */
+/** Listens until `destroy`. */
 export const listen = (to: EventTarget, names: string, heard: (event: Event) => void): void => {
-  for (const name of names.split(" ")) to.addEventListener(name, heard, life);
+  for (const name of names.split(" ")) to.addEventListener(name, heard, { signal: life.signal });
 };
 
 /** Tells the page, by an event that rises from the element. */
