@@ -41,7 +41,7 @@ pub(super) fn text(port: u16, objects: &Path, assets: &Path) -> String {
 const config :Workerd.Config = (
   # Garbage is collected often and at once instead of rarely and long: what each request leaves survives V8's young generation,
   # whose collections take ten milliseconds where it may grow.
-  v8Flags = ["--max-semi-space-size=1"],
+  v8Flags = ["--max-semi-space-size=4"],
   services = [
     (name = "edge", worker = .edge),
     (name = "objects", disk = (path = {objects}, writable = true)),
