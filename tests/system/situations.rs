@@ -314,9 +314,18 @@ async fn a_framed_gadget_is_filled_in_for_whom_its_host_knows() -> Result<()> {
     let amount =
         "const box = document.querySelector('portico-gadget')?.shadowRoot?.querySelectorAll('input[type=number]')[3];";
     for (finds, leaves) in [("8000", "12000"), ("12000", "9500")] {
-        open_framed(&browser, &world).await?;
-        enter_frame(&browser).await?;
-        assert_eq!(browser.until(&format!("{amount} return box?.value")).await?, finds);
+        // It does not wait long for what is known, so a busy machine is asked again.
+        let mut found = Value::Null;
+        for _ in 0..3 {
+            open_framed(&browser, &world).await?;
+            enter_frame(&browser).await?;
+            found = browser.until(&format!("{amount} return box?.value")).await?;
+            if found == finds {
+                break;
+            }
+            browser.driver.enter_default_frame().await?;
+        }
+        assert_eq!(found, finds);
         browser
             .run(&format!("{amount} document.querySelector('portico-gadget').shadowRoot.querySelectorAll('input[type=radio]')[1].click(); \
                   box.value = {leaves}; box.dispatchEvent(new Event('change', {{ bubbles: true }}))"))

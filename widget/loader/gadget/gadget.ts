@@ -144,7 +144,8 @@ export const gadgets = (core: Core, profile: Speaker) => {
     // What is said of it may change while it is there.
     changes.observe(at, { attributeFilter: ["name", "mode", "label", "purpose"] });
     if (!name || shown.has(at)) return;
-    const turn: Shown = { end() {} };
+    // Whoever is forgotten while it comes: what is fetched is theirs as well.
+    const turn: Shown = { end() {}, personal: () => true };
     shown.set(at, turn);
     /** Whether nothing else has been said of the element since. Whoever comes late touches nothing. */
     const stands = (): boolean => shown.get(at) === turn;
